@@ -1,0 +1,132 @@
+"""Every error the library raises: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SkiptraceError(Exception):
+    """Base of all errors of skiptrace."""
+
+
+class TraceWarning(UserWarning):
+    """A result that the trace's health makes doubtful; issued through `warnings`."""
+
+
+class ReadError(SkiptraceError):
+    """The bytes of a trace could not be read as a trace."""
+
+    @classmethod
+    def empty(cls, source: str) -> ReadError:
+        """A file of no bytes."""
+        return cls(f"{source}: the file is empty (0 bytes). Was the profiler's export finished?")
+
+    @classmethod
+    def truncated(cls, source: str, how: str) -> ReadError:
+        """A compressed stream that stops before its end."""
+        return cls(
+            f"{source}: the {how} stream is cut off or damaged. "
+            "Copy the file again, or export it again."
+        )
+
+    @classmethod
+    def not_json(cls, source: str, offset: int, reason: str) -> ReadError:
+        """Bytes that are not JSON from `offset` on."""
+        return cls(
+            f"{source}: not valid JSON at byte {offset}: {reason}. A trace cut off by a crash ends "
+            "like this; Nsight (.nsys-rep) and Perfetto protobuf files are not Chrome JSON."
+        )
+
+    @classmethod
+    def no_events(cls, source: str, found: str) -> ReadError:
+        """JSON that is not a trace."""
+        return cls(
+            f"{source}: JSON without trace events: expected an object with a 'traceEvents' list, "
+            f"or a bare list of events, and found {found}."
+        )
+
+    @classmethod
+    def not_found(cls, source: str, reason: str) -> ReadError:
+        """A path that cannot be opened."""
+        return cls(f"{source}: cannot be read: {reason}.")
+
+    @classmethod
+    def unsupported(cls, kind: str) -> ReadError:
+        """An object that `load` does not take."""
+        return cls(
+            f"load() does not take a {kind}: give a path, bytes, a binary file object, "
+            "or the decoded dict or list of a Chrome trace."
+        )
+
+    @classmethod
+    def source_changed(cls, source: str, reason: str) -> ReadError:
+        """Arguments asked for, and the file is no longer the one that was loaded."""
+        return cls(
+            f"{source}: {reason} since it was loaded, so its arguments cannot be read now. "
+            "Load the trace again."
+        )
+
+
+class MissingDependencyError(SkiptraceError, ImportError):
+    """An optional package is needed and not installed."""
+
+    @classmethod
+    def needs(cls, what: str, package: str, extra: str) -> MissingDependencyError:
+        """`what` needs `package`, which the extra `extra` installs."""
+        return cls(f"{what} needs the package '{package}': pip install 'skiptrace[{extra}]'.")
+
+
+class UnknownKeyError(SkiptraceError, ValueError):
+    """A `by=` key, a step or an option value that does not exist."""
+
+    @classmethod
+    def of(cls, what: str, given: object, valid: Iterable[str]) -> UnknownKeyError:
+        """`given` is no `what`; names the valid ones and the nearest."""
+        names = list(valid)
+        close = get_close_matches(str(given), names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        return cls(f"unknown {what} {given!r}.{hint} Valid: {shown or 'none'}.")
+
+
+class StepError(SkiptraceError, LookupError):
+    """A step or window that the trace does not have."""
+
+    @classmethod
+    def unknown(cls, given: object, names: Iterable[str]) -> StepError:
+        """`given` names no step of the trace."""
+        return cls(str(UnknownKeyError.of("step", given, names)))
+
+    @classmethod
+    def no_match(cls, pattern: object, examples: Iterable[str]) -> StepError:
+        """`steps=` matched nothing."""
+        shown = ", ".join(sorted(set(examples))[:8])
+        return cls(
+            f"steps={pattern!r} matches no annotation or operator of the trace"
+            + (f"; its annotations are, for example: {shown}." if shown else ", which has none.")
+        )
+
+    @classmethod
+    def bad_window(cls, start: object, end: object) -> StepError:
+        """A window that does not end after it starts."""
+        return cls(
+            f"a window needs integer nanoseconds with start < end, got start={start!r}, end={end!r}"
+        )
+
+
+class FloorError(SkiptraceError, ValueError):
+    """A launch floor that cannot be used."""
+
+    @classmethod
+    def bad(cls, floor: object) -> FloorError:
+        """Neither nanoseconds nor a mapping kind -> nanoseconds."""
+        return cls(
+            f"floor={floor!r}: give nanoseconds (0 or more) for kernel launches, a mapping "
+            "{'kernel' | 'graph' | 'memcpy' | 'memset': ns}, or the result of sk.launch_floor()."
+        )
+
+    @classmethod
+    def no_launches(cls, source: str) -> FloorError:
+        """A trace without kernel launches has no launch latency."""
+        return cls(f"{source}: no kernel launch in the trace, so no floor. Record a null kernel.")

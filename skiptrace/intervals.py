@@ -1,0 +1,177 @@
+"""Interval arithmetic on integer nanoseconds: the one place where intervals are merged or cut.
+
+An interval set is a pair of int64 arrays ``(starts, ends)``: sorted, disjoint, not touching,
+none empty, each interval half-open ``[start, end)``. Every function is exact and vectorised.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+Intervals: TypeAlias = tuple[Ints, Ints]
+
+EMPTY: Intervals = (np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def union(starts: Ints, ends: Ints) -> Intervals:
+    """Merge arbitrary intervals into an interval set; empty ones vanish."""
+    keep = ends > starts
+    starts, ends = starts[keep], ends[keep]
+    if not len(starts):
+        return EMPTY
+    order = np.argsort(starts, kind="stable")
+    starts, reach = starts[order], np.maximum.accumulate(ends[order])
+    first = np.concatenate(([True], starts[1:] > reach[:-1]))
+    last = np.concatenate((first[1:], [True]))
+    return starts[first], reach[last]
+
+
+def merge(*sets: Intervals) -> Intervals:
+    """Union of several interval sets."""
+    return union(np.concatenate([s for s, _ in sets]), np.concatenate([e for _, e in sets]))
+
+
+def total(intervals: Intervals) -> int:
+    """Sum of the lengths."""
+    return int((intervals[1] - intervals[0]).sum())
+
+
+def clip(intervals: Intervals, low: int, high: int) -> Intervals:
+    """The part of a set inside ``[low, high)``."""
+    starts, ends = np.maximum(intervals[0], low), np.minimum(intervals[1], high)
+    keep = ends > starts
+    return starts[keep], ends[keep]
+
+
+def complement(intervals: Intervals, low: int, high: int) -> Intervals:
+    """The part of ``[low, high)`` outside a set."""
+    starts, ends = clip(intervals, low, high)
+    gap_starts = np.concatenate(([low], ends)).astype(np.int64)
+    gap_ends = np.concatenate((starts, [high])).astype(np.int64)
+    keep = gap_ends > gap_starts
+    return gap_starts[keep], gap_ends[keep]
+
+
+def subtract(a: Intervals, b: Intervals) -> Intervals:
+    """The part of `a` outside `b`."""
+    if not len(a[0]) or not len(b[0]):
+        return a
+    low, high = int(a[0][0]), int(a[1][-1])
+    return intersect(a, complement(b, low, high))
+
+
+def intersect(a: Intervals, b: Intervals) -> Intervals:
+    """The part that both sets share."""
+    if not len(a[0]) or not len(b[0]):
+        return EMPTY
+    points = np.concatenate((a[0], b[0], a[1], b[1]))
+    step = np.repeat(np.array([1, -1], np.int64), [len(a[0]) + len(b[0]), len(a[1]) + len(b[1])])
+    order = np.argsort(points, kind="stable")
+    points, both = points[order], np.cumsum(step[order]) == 2
+    low, high = points[:-1][both[:-1]], points[1:][both[:-1]]
+    return union(low, high)
+
+
+def gaps_between(starts: Ints, ends: Ints) -> tuple[Ints, Ints, Ints]:
+    """The gaps in a sequence of intervals sorted by start.
+
+    An interval of no length ends a gap like any other. Returns the gaps' starts and ends, and
+    for each the index of the first interval that starts at its end.
+    """
+    if len(starts) < 2:
+        return (*EMPTY, np.empty(0, np.int64))
+    reach = np.maximum.accumulate(ends)
+    after = np.flatnonzero(starts[1:] > reach[:-1]) + 1
+    return reach[after - 1], starts[after], after
+
+
+def measure_before(intervals: Intervals, times: Ints) -> Ints:
+    """Total length of the set before each of `times`."""
+    starts, ends = intervals
+    if not len(starts):
+        return np.zeros(len(times), np.int64)
+    done = np.concatenate((np.zeros(1, np.int64), np.cumsum(ends - starts)))
+    index = np.searchsorted(starts, times, side="right")
+    beyond = ends[np.maximum(index - 1, 0)] - times
+    return done[index] - np.where(index > 0, np.maximum(beyond, 0), 0)
+
+
+def overlap(intervals: Intervals, lows: Ints, highs: Ints) -> Ints:
+    """How much of each ``[low, high)`` the set covers; 0 where ``high <= low``."""
+    return measure_before(intervals, np.maximum(lows, highs)) - measure_before(intervals, lows)
+
+
+def contains(intervals: Intervals, times: Ints) -> Bools:
+    """Whether each time lies in the set."""
+    starts, ends = intervals
+    if not len(starts):
+        return np.zeros(len(times), np.bool_)
+    index = np.searchsorted(starts, times, side="right") - 1
+    return (index >= 0) & (ends[np.maximum(index, 0)] > times)
+
+
+def overlay(lows: Ints, highs: Ints, bounds: Ints) -> tuple[Ints, Ints, Ints]:
+    """Cut intervals at `bounds`.
+
+    Returns, for each piece, the interval's index, the index of the segment it lies in (segment
+    ``i`` is ``[bounds[i], bounds[i + 1])``, -1 before the first bound) and the piece's length.
+    Cost: linear in the number of pieces.
+    """
+    first = np.searchsorted(bounds, lows, side="right") - 1
+    last = np.searchsorted(bounds, highs, side="left") - 1
+    count = np.where(highs > lows, last - first + 1, 0)
+    which = np.repeat(np.arange(len(lows)), count)
+    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    segment = first[which] + offset
+    padded = np.concatenate((bounds, [np.iinfo(np.int64).max])).astype(np.int64)
+    low = np.where(
+        segment >= 0, np.maximum(padded[np.maximum(segment, 0)], lows[which]), lows[which]
+    )
+    high = np.minimum(padded[segment + 1], highs[which])
+    return which, segment, high - low
+
+
+def last_above(values: Ints, upto: Ints, thresholds: Ints) -> Ints:
+    """For each query, the largest ``j <= upto`` with ``values[j] > threshold``, else -1.
+
+    With `values` the ends of intervals sorted by start and `upto` the last one started, this is
+    the innermost interval still open. A tree of maxima is climbed and descended for all queries
+    at once: O((n + q) log n) worst case, usually settled at the first look.
+    """
+    levels = [values]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        if len(below) % 2:
+            below = np.append(below, np.iinfo(np.int64).min)
+        levels.append(np.maximum(below[0::2], below[1::2]))
+    found = np.full(len(upto), -1, np.int64)
+    node = upto.astype(np.int64)
+    active = np.flatnonzero(node >= 0)
+    found_at: list[Ints] = []
+    for tree in levels:
+        at = node[active]
+        # A left child is looked at alone; a right child and its left sibling are one parent.
+        left = at % 2 == 0
+        hit = left & (tree[at] > thresholds[active])
+        found_at.append(active[hit])
+        found[active[hit]] = at[hit]
+        active = active[~hit]
+        at = at[~hit]
+        node[active] = np.where(at % 2 == 0, at // 2 - 1, at // 2)
+        active = active[node[active] >= 0]
+        if not len(active):
+            break
+    descending = np.empty(0, np.int64)
+    for level in range(len(found_at) - 1, 0, -1):
+        descending = np.concatenate((descending, found_at[level]))
+        right = found[descending] * 2 + 1
+        tree = levels[level - 1]
+        inside = right < len(tree)
+        take = inside & (tree[np.minimum(right, len(tree) - 1)] > thresholds[descending])
+        found[descending] = np.where(take, right, right - 1)
+    return found

@@ -1,0 +1,1 @@
+"""A Trace to figures: one verb a file."""

@@ -1,0 +1,60 @@
+"""`idle_causes`: where a device's idle time goes, largest first."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from skiptrace.measure.idle_gaps import find_gaps, idle_gaps, op_pieces, python_pieces
+from skiptrace.measure.keys import check_key, largest_first
+from skiptrace.model.schema import ACTIVITIES, IDLE_CAUSES, IDLE_KEYS, conform
+from skiptrace.model.trace import Trace
+
+
+def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
+    """The idle time of `idle_gaps`, added up.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    by
+        ``cause``: whole gaps by their one cause; ``activity``: each gap divided by activity;
+        ``op``, ``python``: divided by the innermost operator or deepest Python frame of the
+        launching thread at each moment, after the launch by the launch's; ``step``: by the step
+        of the work that ended the gap.
+
+    Returns
+    -------
+    polars.DataFrame
+        The key, ``gaps`` (with a part here), ``idle_ns``, ``idle_share``; largest first, what has
+        no key (outside every operator, say) as null in the last row. ``idle_ns`` of every `by`
+        sums to the total gap time.
+
+    Raises
+    ------
+    UnknownKeyError
+        `by` is none of those.
+    """
+    check_key("by", by, IDLE_KEYS)
+    if by == "activity":
+        gaps = idle_gaps(trace)
+        pieces = (
+            gaps.select(f"{name}_ns" for name in ACTIVITIES)
+            .rename({f"{name}_ns": name for name in ACTIVITIES})
+            .with_row_index("gap")
+            .unpivot(index="gap", variable_name="name", value_name="ns")
+            .filter(pl.col("ns") > 0)
+        )
+    elif by == "cause":
+        pieces = idle_gaps(trace).with_row_index("gap").select("gap", name="cause", ns="dur_ns")
+    elif by == "step":
+        pieces = find_gaps(trace).select("gap", name="step", ns="dur_ns")
+    else:
+        cut = op_pieces if by == "op" else python_pieces
+        pieces = cut(trace, find_gaps(trace))
+    frame = (
+        pieces.group_by(pl.col("name").alias(by))
+        .agg(gaps=pl.col("gap").n_unique(), idle_ns=pl.col("ns").sum())
+        .with_columns(idle_share=pl.col("idle_ns") / pl.col("idle_ns").sum())
+    )
+    return conform(largest_first(frame, [by], "idle_ns"), (IDLE_KEYS[by], *IDLE_CAUSES))

@@ -1,0 +1,37 @@
+"""Grouping: which columns a `by` means, and the order of the rows of a grouping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from skiptrace.errors import UnknownKeyError
+
+
+def check_key(what: str, given: object, valid: Iterable[str]) -> str:
+    """The key, if it is one of `valid`; else an error that names them."""
+    names = list(valid)
+    if not isinstance(given, str) or given not in names:
+        raise UnknownKeyError.of(what, given, names)
+    return given
+
+
+def check_keys(given: str | Sequence[str], valid: Mapping[str, object]) -> list[str]:
+    """One key or a list of them, checked; repeated keys count once."""
+    keys = [given] if isinstance(given, str) else list(given)
+    if not keys:
+        raise UnknownKeyError.of("by", given, valid)
+    return list(dict.fromkeys(check_key("by", key, valid) for key in keys))
+
+
+def largest_first(frame: pl.DataFrame, keys: Sequence[str], amount: str) -> pl.DataFrame:
+    """Rows by falling amount, then key; rows whose keys are all null last."""
+    nowhere = pl.all_horizontal(pl.col(k).is_null() for k in keys)
+    return frame.sort(nowhere, -pl.col(amount), *keys, nulls_last=True)
+
+
+def in_time_order(frame: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Rows by the time order of their step, the null row last."""
+    place = steps.select(step="name").with_row_index("_place")
+    return frame.join(place, on="step", how="left").sort("_place", nulls_last=True).drop("_place")

@@ -1,0 +1,203 @@
+"""`summary`: latency, TKLQT, busy and idle of each step, and of the whole trace."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
+from skiptrace.measure.behaviour import blocking_calls, launching_threads, of_thread
+from skiptrace.measure.keys import check_key
+from skiptrace.measure.tklqt import kernel_launches
+from skiptrace.model.launches import Floor
+from skiptrace.model.rounding import mean_of
+from skiptrace.model.schema import SUMMARY, conform
+from skiptrace.model.steps import ALL
+from skiptrace.model.trace import Trace
+
+OUTLIER = 1.5
+"""A step is an outlier if its IL is over this many times the median IL."""
+
+
+def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl.DataFrame:
+    """Latency, TKLQT, busy and idle time, a row a step.
+
+    ``IL`` = end of the last work - start of the first operator that starts in the step (of its
+    first call where it has no operator). ``gpu_idle_ns`` is the part of that interval in which no
+    work at all ran on the step's devices, whichever step launched it. ``hdbi_share`` = kernel
+    time / (kernel time + CPU busy).
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    by
+        ``step``: a row a step, in time order; ``trace``: one row, its step named ``all``.
+    floor
+        As in `tklqt`.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns as listed under "summary" in the docs. ``il_ns`` and what follows from it are null
+        where there is no work, or neither operator nor call, or where the last work ends before
+        the first operator starts (clocks disagree).
+
+    Raises
+    ------
+    UnknownKeyError
+        `by` is neither ``step`` nor ``trace``.
+
+    References
+    ----------
+    IL, AKD and GPU idle: arXiv 2504.11750. HDBI: after TaxBreak, arXiv 2603.12465.
+    """
+    if check_key("by", by, ("step", "trace")) == "trace":
+        steps = pl.DataFrame(
+            [(ALL, *_extent(trace), None)],
+            schema={"step": pl.String, "start_ns": pl.Int64, "dur_ns": pl.Int64, "pid": pl.Int64},
+            orient="row",
+        )
+        step: pl.Expr = pl.lit(ALL)
+    else:
+        steps = trace.steps.select("start_ns", "dur_ns", "pid", step="name")
+        step = pl.col("step")
+    launches = kernel_launches(trace, floor)
+    work = own_work(trace) if by == "step" else trace.work
+    frame = (
+        _join(steps, _first_start(trace.ops, step, "op"))
+        .pipe(_join, _first_start(trace.calls, step, "call"))
+        .pipe(_join, _launch_sums(launches, step))
+        .pipe(_join, _work_sums(work, step))
+        .with_columns(first=pl.coalesce("first_op", "first_call"))
+        .with_columns(il_ns=pl.col("last") - pl.col("first"))
+        .with_columns(il_ns=pl.when(pl.col("il_ns") > 0).then("il_ns"))
+    )
+    frame = frame.with_columns(
+        gpu_idle_ns=_idle(trace, work, frame, step), cpu_busy_ns=_cpu_busy(trace, frame)
+    )
+    return conform(_derive(frame), SUMMARY)
+
+
+def own_work(trace: Trace) -> pl.DataFrame:
+    """Work with the step in which it was launched; in a trace that is one step, all of it."""
+    if trace.window is None and trace.steps["name"].to_list() == [ALL]:
+        return trace.work.with_columns(step=pl.lit(ALL))
+    return trace.work.join(
+        trace.launches.select("step", launch="id"), on="launch", how="left", maintain_order="left"
+    )
+
+
+def _extent(trace: Trace) -> tuple[int, int]:
+    if trace.window:
+        return trace.window[0], trace.window[1] - trace.window[0]
+    host = pl.concat(
+        [
+            trace.ops.select("start_ns", "dur_ns"),
+            trace.calls.select("start_ns", "dur_ns"),
+            trace.work.select("start_ns", "dur_ns"),
+        ]
+    )
+    start = int(host["start_ns"].min() or 0)  # type: ignore[arg-type]
+    end = int((host["start_ns"] + host["dur_ns"]).max() or 0)  # type: ignore[arg-type]
+    return start, end - start
+
+
+def _join(steps: pl.DataFrame, figures: pl.DataFrame) -> pl.DataFrame:
+    return steps.join(figures, on="step", how="left", maintain_order="left")
+
+
+def _first_start(frame: pl.DataFrame, step: pl.Expr, what: str) -> pl.DataFrame:
+    return frame.group_by(step=step).agg(pl.col("start_ns").min().alias(f"first_{what}"))
+
+
+def _launch_sums(launches: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
+    return launches.group_by(step=step).agg(
+        pl.len().alias("launches"), pl.col("tklqt_ns", "launch_ns", "queue_ns").sum()
+    )
+
+
+def _work_sums(work: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
+    kernel = pl.col("kind") == "kernel"
+    end = pl.col("start_ns") + pl.col("dur_ns")
+    group = ["step", "device"]
+    reach = end.cum_max().shift(1).over(group)
+    # What each work adds to the union of those before it on its device.
+    fresh = (end - pl.max_horizontal("start_ns", reach)).clip(0)
+    return (
+        work.with_columns(step=step)
+        .sort("start_ns", "id")
+        .with_columns(fresh=fresh)
+        .group_by("step")
+        .agg(
+            works=pl.len(),
+            kernels=kernel.sum(),
+            kernel_ns=pl.col("dur_ns").filter(kernel).sum(),
+            busy_ns=pl.col("fresh").sum(),
+            devices=pl.col("device").n_unique(),
+            last=end.max(),
+        )
+    )
+
+
+def _idle(trace: Trace, work: pl.DataFrame, frame: pl.DataFrame, step: pl.Expr) -> pl.Series:
+    """Per step, summed over its devices: the part of IL in which the device had no work at all."""
+    low = frame["first"].fill_null(0).to_numpy()
+    high = low + frame["il_ns"].fill_null(0).to_numpy()
+    used = work.select("device", step=step).unique()
+    idle = np.zeros(len(frame), np.int64)
+    for (device,), group in used.group_by("device"):
+        here = frame["step"].is_in(group["step"].implode()).to_numpy()
+        busy = device_busy(trace, int(device))
+        idle += np.where(here, (high - low) - overlap(busy, low, high), 0)
+    return pl.select(pl.when(frame["il_ns"].is_not_null()).then(pl.Series(idle))).to_series()
+
+
+def device_busy(trace: Trace, device: int) -> Intervals:
+    """When a device had any work, own or background."""
+    work = trace.whole.work.filter(pl.col("device") == device)
+    start = work["start_ns"].to_numpy()
+    return union(start, start + work["dur_ns"].to_numpy())
+
+
+def _cpu_busy(trace: Trace, frame: pl.DataFrame) -> pl.Series:
+    """Per step: operators and calls of the launching threads of its process, less waits."""
+    low = frame["first"].fill_null(0).to_numpy()
+    high = low + frame["il_ns"].fill_null(0).to_numpy()
+    by_process: dict[int, list[Intervals]] = {}
+    blocking = blocking_calls(trace)
+    for pid, tid in launching_threads(trace):
+        inside = merge(of_thread(trace.whole.ops, pid, tid), of_thread(trace.whole.calls, pid, tid))
+        by_process.setdefault(pid, []).append(subtract(inside, of_thread(blocking, pid, tid)))
+    everyone = merge(*(s for sets in by_process.values() for s in sets), EMPTY)
+    busy: Ints = overlap(everyone, low, high)
+    if len(by_process) > 1:
+        for pid, sets in by_process.items():
+            here = (frame["pid"] == pid).fill_null(value=False).to_numpy()
+            busy = np.where(here, overlap(merge(*sets), low, high), busy)
+    return pl.select(pl.when(frame["il_ns"].is_not_null()).then(pl.Series(busy))).to_series()
+
+
+def _derive(frame: pl.DataFrame) -> pl.DataFrame:
+    counts = (
+        "launches",
+        "kernels",
+        "works",
+        "devices",
+        "tklqt_ns",
+        "launch_ns",
+        "queue_ns",
+        "kernel_ns",
+        "busy_ns",
+    )
+    il, kernel = pl.col("il_ns"), pl.col("kernel_ns")
+    both = kernel + pl.col("cpu_busy_ns")
+    return frame.with_columns(pl.col(counts).cast(pl.Int64).fill_null(0)).with_columns(
+        start_ns=pl.when(il.is_not_null()).then("first").otherwise("start_ns"),
+        akd_ns=mean_of(kernel, pl.col("kernels")),
+        gpu_idle_paper_ns=il - kernel,
+        busy_share=1 - pl.col("gpu_idle_ns") / (il * pl.col("devices")),
+        cpu_idle_ns=il - pl.col("cpu_busy_ns"),
+        hdbi_share=pl.when(both > 0).then(kernel / both),
+        outlier=(il > OUTLIER * il.median()).fill_null(value=False),
+    )

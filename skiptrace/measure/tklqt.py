@@ -1,0 +1,129 @@
+"""`tklqt`: total kernel launch and queue time, split exactly, by any grouping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from skiptrace.measure.keys import check_keys, in_time_order, largest_first
+from skiptrace.model.launches import Floor, given_floors, split
+from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.rounding import median, p95
+from skiptrace.model.schema import TKLQT, TKLQT_KEYS, conform
+from skiptrace.model.trace import Trace
+
+
+def tklqt(
+    trace: Trace, by: str | Sequence[str] = "step", *, floor: Floor | None = None
+) -> pl.DataFrame:
+    """TKLQT and its split into launch and queue time.
+
+    For a launch ``l`` with first kernel ``w1``, ``t_l = start(w1) - start(l)``; TKLQT is the sum of
+    ``t_l`` over kernel launches, and ``t_l = launch_ns + queue_ns`` exactly.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    by
+        ``trace``, ``step``, ``op``, ``root_op``, ``kernel``, ``stream``, ``device``, ``thread``,
+        ``kind``, ``annotation``, ``launch``, or a list of them.
+    floor
+        What a launch costs with nothing in its way, in ns for kernel launches, or a mapping
+        kind -> ns, or the result of `launch_floor`; by default the trace's own.
+
+    Returns
+    -------
+    polars.DataFrame
+        The key columns, ``launches``, ``kernels``, ``tklqt_ns``, ``launch_ns``, ``queue_ns``,
+        ``median_ns``, ``p95_ns``, ``max_ns``. Steps in time order, all else by falling TKLQT; a
+        last row of null keys holds what belongs nowhere, so that every grouping adds up.
+
+    Raises
+    ------
+    UnknownKeyError
+        `by` is none of those.
+    FloorError
+        `floor` is negative, no integer, or names an unknown kind.
+
+    References
+    ----------
+    Vellaisamy et al., "Characterizing and Optimizing LLM Inference Workloads on CPU-GPU Coupled
+    Architectures", ISPASS 2025, arXiv 2504.11750. The split and its floor are skiptrace's own.
+    """
+    keys = check_keys(by, TKLQT_KEYS)
+    launches = kernel_launches(trace, floor)
+    for key in keys:
+        launches = _with_key(trace, launches, key)
+    columns = list(dict.fromkeys(c.name for key in keys for c in TKLQT_KEYS[key]))
+    groups = [*columns, "pid"] if keys == ["thread"] else columns
+    frame = launches.group_by(groups).agg(*_figures())
+    if keys == ["trace"] and frame.is_empty():
+        frame = launches.select(*_figures()).with_columns(trace=pl.lit("all"))
+    if keys == ["step"]:
+        idle = trace.steps.filter(~pl.col("name").is_in(frame["step"].implode()))
+        nothing = launches.clear().select(*_figures())
+        frame = pl.concat(
+            [frame, idle.select(step="name").join(nothing, how="cross").select(frame.columns)]
+        )
+        frame = in_time_order(frame, trace.steps)
+    elif keys == ["launch"]:
+        frame = frame.join(launches.select("launch", "start_ns"), on="launch").sort(
+            "start_ns", "launch"
+        )
+    else:
+        frame = largest_first(frame, columns, "tklqt_ns")
+    schema = {c.name: c for key in keys for c in TKLQT_KEYS[key]}
+    return conform(frame, (*schema.values(), *TKLQT))
+
+
+def kernel_launches(trace: Trace, floor: Floor | None = None) -> pl.DataFrame:
+    """Launches with at least one kernel, split by the caller's floor where given."""
+    launches = trace.launches.filter(pl.col("kernels") > 0)
+    if floor is None:
+        return launches
+    return split(launches, given_floors(trace.whole.floors, floor))
+
+
+def _figures() -> list[pl.Expr]:
+    return [
+        pl.len().cast(pl.Int64).alias("launches"),
+        pl.col("kernels").sum(),
+        pl.col("launch_ns").sum(),
+        pl.col("queue_ns").sum(),
+        median("tklqt_ns").alias("median_ns"),
+        p95("tklqt_ns").alias("p95_ns"),
+        pl.col("tklqt_ns").max().alias("max_ns"),
+        pl.col("tklqt_ns").sum(),
+    ]
+
+
+def _with_key(trace: Trace, launches: pl.DataFrame, key: str) -> pl.DataFrame:
+    whole = trace.whole
+    match key:
+        case "trace":
+            column = pl.repeat("all", len(launches), dtype=pl.String, eager=True)
+        case "thread":
+            column = launches["tid"]
+        case "launch":
+            column = launches["id"]
+        case "op" | "root_op":
+            column = names_of(whole.ops, launches[key])
+        case "kernel":
+            column = names_of(whole.work, launches["first_work"])
+        case "annotation":
+            row = Nest(whole.annotations).at(
+                *(launches[c].to_numpy() for c in ("pid", "tid", "start_ns"))
+            )
+            column = link_to_row(whole.annotations["name"], row)
+        case _:  # step, stream, device and kind are columns already
+            column = launches[key]
+    return launches.with_columns(column.alias(key))
+
+
+def names_of(frame: pl.DataFrame, ids: pl.Series) -> pl.Series:
+    """Names of the rows of a frame with the given ids, null where an id is null."""
+    return pl.DataFrame({"id": ids}).join(
+        frame.select("id", "name"), on="id", how="left", maintain_order="left"
+    )["name"]

@@ -1,0 +1,50 @@
+"""`top_kernels`: the kernels that run most often or longest."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from skiptrace.measure.keys import check_key
+from skiptrace.model.rounding import mean_of
+from skiptrace.model.schema import TOP_KERNELS, conform
+from skiptrace.model.trace import Trace
+
+
+def top_kernels(trace: Trace, k: int = 10, by: str = "time") -> pl.DataFrame:
+    """The `k` kernel names with most device time, or most runs.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    k
+        How many names at most.
+    by
+        ``time`` (sum of durations) or ``count``.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``kernel``, ``count``, ``kernel_ns``, ``mean_ns``, ``min_ns``, ``max_ns``, ``time_share``
+        (of all kernels' durations, not only of those listed); unlinked kernels included.
+
+    Raises
+    ------
+    UnknownKeyError
+        `by` is neither ``time`` nor ``count``.
+    """
+    order = {"time": "kernel_ns", "count": "count"}[check_key("by", by, ("time", "count"))]
+    dur = pl.col("dur_ns")
+    kernels = trace.work.filter(pl.col("kind") == "kernel")
+    frame = (
+        kernels.group_by(kernel="name")
+        .agg(count=pl.len().cast(pl.Int64), kernel_ns=dur.sum(), min_ns=dur.min(), max_ns=dur.max())
+        .with_columns(
+            mean_ns=mean_of(pl.col("kernel_ns"), pl.col("count")),
+            time_share=pl.when(pl.col("kernel_ns").sum() > 0).then(
+                pl.col("kernel_ns") / pl.col("kernel_ns").sum()
+            ),
+        )
+        .sort(order, "kernel_ns", "kernel", descending=[True, True, False])
+    )
+    return conform(frame.head(k), TOP_KERNELS)

@@ -1,0 +1,1 @@
+"""Event columns to a Trace: schema, frames, links, steps, windows, health."""

@@ -1,0 +1,123 @@
+"""Trace health: what was missing, repaired or odd, how often, and which figures it touches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from skiptrace.model.schema import HEALTH
+
+MEANINGS: dict[str, tuple[str, str, str]] = {
+    "unknown_phase": (
+        "warning",
+        "events whose phase is missing or unknown, or that are no object",
+        "none",
+    ),
+    "unparsed_time": ("error", "events without a usable time: left out", "all"),
+    "missing_duration": ("warning", "complete events without a duration: taken as 0", "all"),
+    "negative_duration": ("warning", "events that end before they start: taken as 0", "all"),
+    "unclosed_begin": (
+        "warning",
+        "begin events that never end: taken to last to the end of the trace",
+        "ops",
+    ),
+    "stray_end": ("warning", "end events that nothing began: left out", "ops"),
+    "named_pid": ("info", "events whose process is a name: given a negative number", "none"),
+    "named_tid": ("info", "events whose thread is a name: given a negative number", "none"),
+    "not_understood": (
+        "warning",
+        "events with a duration whose category is not known: in no figure",
+        "all",
+    ),
+    "duplicate_event": ("warning", "events equal to an earlier one in all columns: kept", "all"),
+    "no_device_work": ("error", "nothing ran on a device in this trace", "all"),
+    "no_operators": ("info", "no operators recorded: launches have none", "by op, root_op"),
+    "unlinked_work": (
+        "warning",
+        "launched outside the window: kept in busy and idle, in no launch figure",
+        "tklqt, step sums",
+    ),
+    "work_without_id": ("warning", "work without a correlation id: cannot be linked", "tklqt"),
+    "linked_by_external_id": (
+        "info",
+        "work without a correlation, linked by an external id that one call alone has",
+        "tklqt",
+    ),
+    "shared_correlation": (
+        "info",
+        "calls that share a correlation with an earlier call: the outermost launched",
+        "none",
+    ),
+    "negative_launch_time": (
+        "warning",
+        "launches whose work starts before them (clocks disagree): t_l taken as 0",
+        "tklqt",
+    ),
+    "launch_without_op": ("info", "launches outside every operator", "by op, root_op"),
+    "launch_outside_steps": ("info", "launches outside every step", "by step, summary"),
+    "graph_without_work": (
+        "warning",
+        "graph launches without any work: the profiler did not record inside",
+        "all",
+    ),
+    "badly_nested_op": (
+        "warning",
+        "operators that end after the operator they started in",
+        "by op",
+    ),
+    "overlapping_work": (
+        "info",
+        "work overlapping on one stream (legitimate with dependent launch)",
+        "queue_ns",
+    ),
+    "floor_median": (
+        "info",
+        "kinds whose floor is the median of launches onto an idle device",
+        "launch_ns, queue_ns",
+    ),
+    "floor_smallest": (
+        "warning",
+        "few launches onto an idle device: the smallest t_l is the floor (give floor=)",
+        "launch_ns, queue_ns",
+    ),
+    "floor_kernel": ("info", "kinds that borrow the kernel floor", "launch_ns, queue_ns"),
+    "floor_none": ("info", "kinds with no launch to take a floor from: 0", "launch_ns, queue_ns"),
+}
+"""Kind -> severity, meaning, what it affects."""
+
+
+@dataclass
+class Findings:
+    """Collects findings while a trace is built."""
+
+    rows: list[tuple[str, int, int | None, int | None, str]] = field(default_factory=list)
+
+    def add(
+        self,
+        kind: str,
+        count: int,
+        of: int | None = None,
+        example: int | None = None,
+        detail: str = "",
+    ) -> None:
+        """Note `count` cases of `kind` out of `of`; nothing where the count is 0."""
+        if count:
+            self.rows.append((kind, int(count), of, example, detail))
+
+    def add_rows(self, kind: str, rows: pl.DataFrame, of: int) -> None:
+        """Note every row of a frame with an ``id``."""
+        self.add(kind, len(rows), of, rows["id"].min() if len(rows) else None)  # type: ignore[arg-type]
+
+    def frame(self) -> pl.DataFrame:
+        """The health frame, worst first."""
+        order = {"error": 0, "warning": 1, "info": 2}
+        rows = []
+        for kind, count, of, example, detail in self.rows:
+            severity, meaning, affects = MEANINGS[kind]
+            meaning += f" ({detail})" if detail else ""
+            rows.append(
+                (kind, severity, count, count / of if of else None, example, meaning, affects)
+            )
+        rows.sort(key=lambda row: (order[row[1]], -row[2], row[0]))
+        return pl.DataFrame(rows, schema={c.name: c.dtype for c in HEALTH}, orient="row")

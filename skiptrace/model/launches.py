@@ -1,0 +1,210 @@
+"""The launches frame: each call that has work, its first work, and the split of its t_l."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import polars as pl
+
+from skiptrace.errors import FloorError
+from skiptrace.intervals import Ints
+from skiptrace.model.rounding import median_of
+from skiptrace.model.schema import KINDS, LAUNCHES, conform
+
+MIN_IDLE_LAUNCHES = 10
+"""Fewer launches onto an idle device than this give no median to trust."""
+
+
+@runtime_checkable
+class HasFloor(Protocol):
+    """The result of `sk.launch_floor`, or anything like it."""
+
+    @property
+    def median_ns(self) -> int: ...  # noqa: D102
+
+
+Floor: TypeAlias = int | Mapping[str, int] | HasFloor
+"""Nanoseconds for kernel launches, or per kind, or a measured floor."""
+
+
+class Floors(NamedTuple):
+    """What a launch costs with nothing in its way, per kind, and where that came from."""
+
+    ns: dict[str, int]
+    source: dict[str, str]
+    """``median`` of launches onto an idle device, ``smallest``, ``kernel``, ``none``, ``given``."""
+
+
+def build_launches(
+    calls: pl.DataFrame, work: pl.DataFrame, roots: pl.DataFrame
+) -> tuple[pl.DataFrame, Floors, int]:
+    """The launches, their floors, and how many had a negative t_l.
+
+    Parameters
+    ----------
+    calls, work
+        With ``op`` and ``step``, and with ``launch``.
+    roots
+        ``id`` and ``root`` of operators.
+    """
+    linked = work.filter(pl.col("launch").is_not_null()).sort("start_ns", "id")
+    per = linked.group_by("launch").agg(
+        works=pl.len().cast(pl.Int64),
+        kernels=(pl.col("kind") == "kernel").sum().cast(pl.Int64),
+        only=pl.col("kind").first(),
+        first_work=pl.coalesce(
+            pl.col("id").filter(pl.col("kind") == "kernel").first(), pl.col("id").first()
+        ),
+    )
+    first = work.select("device", "stream", first_work="id", first_start="start_ns")
+    launches = (
+        calls.join(per, left_on="id", right_on="launch", how="inner")
+        .join(first, on="first_work", how="left")
+        .join(roots.select(op="id", root_op="root"), on="op", how="left")
+        .sort("start_ns", "id")
+        .with_columns(
+            call=pl.col("id"),
+            kind=pl.when(pl.col("works") > 1).then(pl.lit("graph")).otherwise("only"),
+            t=pl.col("first_start") - pl.col("start_ns"),
+        )
+    )
+    negative = int((launches["t"] < 0).sum())
+    launches = launches.with_columns(
+        stream_end=_earlier_end(launches, linked, work, ["device", "stream"]),
+        device_end=_earlier_end(launches, linked, work, ["device"]),
+    ).with_columns(
+        tklqt_ns=pl.max_horizontal("t", 0),
+        ahead_ns=pl.col("stream_end") - pl.col("start_ns"),
+        found_idle=(pl.col("device_end") <= pl.col("start_ns")).fill_null(value=False),
+    )
+    floors = find_floors(launches)
+    return conform(split(launches, floors), LAUNCHES), floors, negative
+
+
+def _earlier_end(
+    launches: pl.DataFrame, linked: pl.DataFrame, work: pl.DataFrame, group: list[str]
+) -> pl.Series:
+    """Latest end of work not of the launch that started before its first work, in its group.
+
+    A running maximum of ends over works in start order answers it, unless works of the launch
+    itself came first (a graph that begins with a fill): then the stretches between those are
+    looked at apart.
+    """
+    ordered = work.sort(*group, "start_ns", "id").with_row_index("row")
+    row = pl.col("row").cast(pl.Int64)
+    ends = (ordered["start_ns"] + ordered["dur_ns"]).to_numpy()
+    low = ordered.select(row.min().over(group)).to_series().to_numpy()
+    # Works of one start are simultaneous: none of them started before another.
+    until = ordered.select(row.min().over([*group, "start_ns"])).to_series().to_numpy()
+    reach = (
+        ordered.select((pl.col("start_ns") + pl.col("dur_ns")).cum_max().over(group))
+        .to_series()
+        .to_numpy()
+    )
+    place = _places(ordered["id"].to_numpy(), launches["first_work"].to_numpy())
+    low, until = low[place], until[place]
+    none = np.iinfo(np.int64).min
+    result = np.where(until > low, reach[np.maximum(until - 1, 0)], none)
+
+    own = _places(ordered["id"].to_numpy(), linked["id"].to_numpy())
+    owner = np.searchsorted(
+        launches["id"].to_numpy(),
+        linked["launch"].to_numpy(),
+        sorter=(by_id := np.argsort(launches["id"].to_numpy())),
+    )
+    owner = by_id[owner] if len(by_id) else owner
+    before = (own >= low[owner]) & (own < until[owner]) if len(owner) else np.zeros(0, np.bool_)
+    if before.any():
+        _without_own(result, ends, low, until, own[before], owner[before])
+    return pl.select(pl.when(pl.Series(result != none)).then(pl.Series(result))).to_series()
+
+
+def _places(ids: Ints, wanted: Ints) -> Ints:
+    """Where each wanted id stands in `ids`."""
+    by_id = np.argsort(ids)
+    found: Ints = by_id[np.searchsorted(ids, wanted, sorter=by_id)] if len(ids) else wanted
+    return found
+
+
+def _without_own(result: Ints, ends: Ints, low: Ints, until: Ints, own: Ints, owner: Ints) -> None:
+    """Recompute `result` for launches whose own works (places `own`) lie in [low, until)."""
+    order = np.lexsort((own, owner))
+    own, owner = own[order], owner[order]
+    launches, first = np.unique(owner, return_index=True)
+    # The stretches between own works: from the group's start or behind one, to the next or `until`.
+    starts = np.insert(own + 1, first, low[launches])
+    stops = np.insert(own, np.append(first[1:], len(own)), until[launches])
+    which = np.insert(owner, first, launches)
+    reach = _range_max(ends, starts, stops)
+    result[launches] = np.iinfo(np.int64).min
+    np.maximum.at(result, which, reach)
+
+
+def _range_max(values: Ints, starts: Ints, stops: Ints) -> Ints:
+    """Maximum of ``values[start:stop]`` for each pair, from a table of power-of-two ranges."""
+    none = np.iinfo(np.int64).min
+    length = np.maximum(stops - starts, 0)
+    result = np.full(len(starts), none, np.int64)
+    level, table = 0, values
+    while (length >> level).any():
+        here = (length >> level) == 1
+        result[here] = np.maximum(table[starts[here]], table[stops[here] - (1 << level)])
+        level += 1
+        half = 1 << (level - 1)
+        table = np.maximum(table[:-half], table[half:]) if len(table) > half else table
+    return result
+
+
+def find_floors(launches: pl.DataFrame) -> Floors:
+    """The floor per kind: what launches onto an idle device took in the median."""
+    ns: dict[str, int] = {}
+    source: dict[str, str] = {}
+    for kind in KINDS:
+        of_kind = launches.filter(pl.col("kind") == kind)
+        idle = of_kind.filter("found_idle")["tklqt_ns"].to_numpy()
+        if len(idle) >= MIN_IDLE_LAUNCHES:
+            ns[kind], source[kind] = median_of(idle), "median"
+        elif kind == "kernel" and len(of_kind):
+            ns[kind], source[kind] = int(of_kind["tklqt_ns"].min()), "smallest"  # type: ignore[arg-type]
+        elif kind == "kernel":
+            ns[kind], source[kind] = 0, "none"
+        else:
+            ns[kind] = ns["kernel"]
+            source[kind] = "none" if source["kernel"] == "none" else "kernel"
+    return Floors(ns, source)
+
+
+def given_floors(floors: Floors, given: Floor | None) -> Floors:
+    """The trace's floors, with the caller's instead where given."""
+    if given is None:
+        return floors
+    if isinstance(given, Mapping):
+        mapping = dict(given)
+    elif isinstance(given, HasFloor):
+        mapping = {"kernel": given.median_ns}
+    else:
+        mapping = {"kernel": given}
+    for kind, value in mapping.items():
+        number: object = value  # whatever the caller really gave
+        is_ns = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+        if kind not in KINDS or not is_ns or value < 0:
+            raise FloorError.bad(given)
+    ns, source = dict(floors.ns), dict(floors.source)
+    for kind in KINDS:
+        if kind in mapping:
+            ns[kind], source[kind] = int(mapping[kind]), "given"
+        elif source[kind] in ("kernel", "none") and "kernel" in mapping:
+            ns[kind], source[kind] = int(mapping["kernel"]), "given"
+    return Floors(ns, source)
+
+
+def split(launches: pl.DataFrame, floors: Floors) -> pl.DataFrame:
+    """Split t_l exactly: ``queue = clamp(prev_end - (start + floor), 0, t_l)``, launch the rest."""
+    floor = pl.col("kind").replace_strict(floors.ns, return_dtype=pl.Int64)
+    behind = (pl.col("ahead_ns") - floor).fill_null(0)
+    queue = pl.min_horizontal(pl.max_horizontal(behind, 0), "tklqt_ns")
+    return launches.with_columns(queue_ns=queue).with_columns(
+        launch_ns=pl.col("tklqt_ns") - pl.col("queue_ns")
+    )

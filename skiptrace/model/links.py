@@ -1,0 +1,74 @@
+"""Op -> launch -> work: which call launched a work, and which operator a call lies in."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from skiptrace.model.nesting import Nest, ancestry, link_to_row
+
+NO_ID = (0, -1, 2**32 - 1)
+"""Correlations that are no id: zero, and -1 however it was printed."""
+
+
+def valid_id(column: str = "correlation") -> pl.Expr:
+    """Whether a correlation is an id at all."""
+    return pl.col(column).is_not_null() & ~pl.col(column).is_in(NO_ID)
+
+
+def nest_ops(ops: pl.DataFrame) -> tuple[pl.DataFrame, Nest, int]:
+    """Add ``parent``, ``depth`` and ``root``; also the nest, and how many ends cross a parent's."""
+    nest = Nest(ops)
+    parent = nest.parents()
+    depth, root = ancestry(parent)
+    crossing = int(((parent >= 0) & (nest.ends > nest.ends[parent])).sum()) if len(parent) else 0
+    ids = ops["id"].gather(nest.order)
+    placed = pl.DataFrame(
+        {"id": ids, "parent": link_to_row(ids, parent), "depth": depth, "root": ids.gather(root)}
+    )
+    # Back to file order by scatter, cheaper than a join.
+    back = np.empty(len(nest.order), np.int64)
+    back[nest.order] = np.arange(len(nest.order))
+    return ops.with_columns(placed.drop("id")[back].get_columns()), nest, crossing
+
+
+def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Add ``launch`` to work: the outermost call of the same correlation.
+
+    Falls back on the external id only for a work that has no correlation, and only where exactly
+    one call without one, and this work alone, carry that external id: anything else is a guess.
+    """
+    outermost = (
+        calls.filter(valid_id())
+        .sort("start_ns", -pl.col("dur_ns"), "id")
+        .unique("correlation", keep="first", maintain_order=True)
+        .select("correlation", launch="id")
+    )
+    work = work.with_columns(pl.when(valid_id()).then(pl.col("correlation")).alias("correlation"))
+    linked = work.join(outermost, on="correlation", how="left", maintain_order="left")
+    by_external = linked.filter(
+        pl.col("correlation").is_null()
+        & valid_id("external_id")
+        & (pl.len().over("external_id") == 1)
+    ).select("id", "external_id")
+    counts = {"linked_by_external_id": 0}
+    if len(by_external):
+        alone = (
+            calls.filter(~valid_id() & valid_id("external_id"))
+            .filter(pl.len().over("external_id") == 1)
+            .select("external_id", fallback="id")
+        )
+        pairs = by_external.join(alone, on="external_id").select("id", "fallback")
+        counts["linked_by_external_id"] = len(pairs)
+        linked = (
+            linked.join(pairs, on="id", how="left", maintain_order="left")
+            .with_columns(launch=pl.coalesce("launch", "fallback"))
+            .drop("fallback")
+        )
+    return linked, counts
+
+
+def enclosing_ops(nest: Nest, ops: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
+    """Add ``op`` to calls: the innermost operator that encloses the call's start on its thread."""
+    row = nest.at(calls["pid"].to_numpy(), calls["tid"].to_numpy(), calls["start_ns"].to_numpy())
+    return calls.with_columns(link_to_row(ops["id"], row).alias("op"))

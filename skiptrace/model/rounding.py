@@ -1,0 +1,44 @@
+"""Means, medians and percentiles of integer nanoseconds that stay exact integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from skiptrace.intervals import Ints
+
+
+def _halved(total: pl.Expr) -> pl.Expr:
+    """Half of an integer, rounded half to even."""
+    quotient = total // 2
+    return quotient + ((total % 2) * (quotient % 2))
+
+
+def median(name: str) -> pl.Expr:
+    """Median of an integer column, half to even; null where there is no row."""
+    values = pl.col(name).sort()
+    low = values.get((pl.len() - 1) // 2, null_on_oob=True)
+    return _halved(low + values.get(pl.len() // 2, null_on_oob=True))
+
+
+def p95(name: str) -> pl.Expr:
+    """95th percentile of an integer column, nearest rank."""
+    return pl.col(name).sort().get((95 * pl.len().cast(pl.Int64) + 99) // 100 - 1, null_on_oob=True)
+
+
+def mean_of(total: pl.Expr, count: pl.Expr) -> pl.Expr:
+    """Integer mean, half to even; null where `count` is 0."""
+    quotient, rest = total // count, total % count
+    up = (2 * rest > count) | ((2 * rest == count) & (quotient % 2 == 1))
+    return pl.when(count > 0).then(quotient + up.cast(pl.Int64))
+
+
+def quantile_of(values: Ints, percent: int) -> int:
+    """Nearest-rank percentile of a non-empty array."""
+    ordered = np.sort(values)
+    return int(ordered[max((percent * len(ordered) + 99) // 100 - 1, 0)])
+
+
+def median_of(values: Ints) -> int:
+    """Median of a non-empty array, half to even."""
+    return int(pl.DataFrame({"v": values}).select(median("v")).item())

@@ -1,0 +1,219 @@
+"""Every frame's columns: name, dtype, unit, meaning. The docs' tables and tests come from here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+ACTIVITIES = (
+    "profiler", "sync", "alloc", "copy", "launch", "dataloader", "operator", "python",
+    "device", "dependency", "unknown",
+)  # fmt: skip
+"""What happened during an idle gap, in the order that settles ties."""
+
+KINDS = ("kernel", "graph", "memcpy", "memset")
+"""Kinds of launch."""
+
+
+class Column(NamedTuple):
+    """One column of a frame."""
+
+    name: str
+    dtype: pl.DataType | type[pl.DataType]
+    unit: str
+    meaning: str
+
+
+_I, _F, _S = pl.Int64, pl.Float64, pl.String
+
+_HOST = (
+    Column("id", _I, "", "index of the event in the file; unique over all frames"),
+    Column("name", _S, "", "name as recorded"),
+    Column("start_ns", _I, "ns", "start, on the file's own time axis"),
+    Column("dur_ns", _I, "ns", "duration"),
+    Column("pid", _I, "", "process; a process with a name instead of a number gets a negative one"),
+    Column("tid", _I, "", "thread; a thread with a name instead of a number gets a negative one"),
+)
+_STEP = Column("step", _S, "", "name of the step it belongs to, or null")
+_SPLIT = (
+    Column("tklqt_ns", _I, "ns", "sum of begin-to-begin times t_l over kernel launches"),
+    Column("launch_ns", _I, "ns", "the part of it that launching took"),
+    Column("queue_ns", _I, "ns", "the part of it spent behind earlier work of the stream"),
+)
+_SHARE = Column("idle_share", _F, "share", "of all idle time of the gaps")
+
+OPS = (
+    *_HOST,
+    Column("parent", _I, "id", "innermost operator that encloses its start, or null"),
+    Column("depth", _I, "", "number of operators above it"),
+    Column("root", _I, "id", "outermost operator above it; itself where none"),
+    _STEP,
+)
+CALLS = (
+    *_HOST,
+    Column("correlation", _I, "", "the writer's id that joins calls and work, or null"),
+    Column("op", _I, "id", "innermost operator that encloses its start, or null"),
+    _STEP,
+)
+WORK = (
+    *_HOST,
+    Column("kind", _S, "", "kernel, memcpy or memset"),
+    Column("device", _I, "", "device index"),
+    Column("stream", _I, "", "stream id on that device"),
+    Column("correlation", _I, "", "the writer's id that joins calls and work, or null"),
+    Column("launch", _I, "id", "the call that launched it, or null: launched outside the window"),
+)
+LAUNCHES = (
+    *_HOST,
+    Column("call", _I, "id", "its call (the same as id)"),
+    Column("op", _I, "id", "innermost operator that encloses its start, or null"),
+    Column("root_op", _I, "id", "outermost operator that encloses its start, or null"),
+    _STEP,
+    Column("first_work", _I, "id", "its first kernel by start, or first work where it has none"),
+    Column("device", _I, "", "device of the first work"),
+    Column("stream", _I, "", "stream of the first work"),
+    Column("kind", _S, "", "graph where it has several works, else its work's kind"),
+    Column("kernels", _I, "", "kernels it launched"),
+    Column("works", _I, "", "works it launched"),
+    Column("tklqt_ns", _I, "ns", "t_l: from the start of the call to the start of the first work"),
+    Column("launch_ns", _I, "ns", "the part of t_l that launching took"),
+    Column("queue_ns", _I, "ns", "the part of t_l spent behind earlier work of the stream"),
+    Column(
+        "ahead_ns",
+        _I,
+        "ns",
+        "from its start to the end of earlier work of others on the "
+        "stream (negative: ended before); null where there is none. queue_ns = "
+        "clamp(ahead_ns - floor, 0, t_l)",
+    ),
+    Column(
+        "found_idle",
+        pl.Boolean,
+        "",
+        "whether its device had worked before, and all of that "
+        "work had ended when the call began: the launches that floors are taken from",
+    ),
+)
+STEPS = (
+    *_HOST[:4],
+    Column("pid", _I, "", "process; null for windows given by the caller and for 'all'"),
+)
+HEALTH = (
+    Column("kind", _S, "", "what was found"),
+    Column("severity", _S, "", "info, warning or error"),
+    Column("count", _I, "", "how often"),
+    Column("share", _F, "share", "of the events or works that could have it, or null"),
+    Column("example", _I, "id", "the first event that shows it, or null"),
+    Column("meaning", _S, "", "what it means"),
+    Column("affects", _S, "", "the figures that it touches"),
+)
+
+TKLQT = (
+    Column("launches", _I, "", "kernel launches"),
+    Column("kernels", _I, "", "kernels they launched"),
+    *_SPLIT,
+    Column("median_ns", _I, "ns", "median t_l of a launch"),
+    Column("p95_ns", _I, "ns", "95th percentile of t_l, nearest rank"),
+    Column("max_ns", _I, "ns", "largest t_l"),
+)
+TKLQT_KEYS = {
+    "trace": (Column("trace", _S, "", "always 'all'"),),
+    "step": (Column("step", _S, "", "name of the step"),),
+    "op": (Column("op", _S, "", "name of the innermost operator around the launch"),),
+    "root_op": (Column("root_op", _S, "", "name of the outermost operator around the launch"),),
+    "kernel": (Column("kernel", _S, "", "name of the launch's first kernel"),),
+    "stream": (Column("device", _I, "", "device index"), Column("stream", _I, "", "stream id")),
+    "device": (Column("device", _I, "", "device index"),),
+    "thread": (Column("thread", _I, "", "tid of the launching thread"),),
+    "kind": (Column("kind", _S, "", "kernel or graph"),),
+    "annotation": (Column("annotation", _S, "", "innermost annotation around the launch"),),
+    "launch": (Column("launch", _I, "id", "the launch"),),
+}
+SUMMARY = (
+    Column("step", _S, "", "name of the step; 'all' for the whole trace"),
+    Column("start_ns", _I, "ns", "start of the IL interval; of the step where there is none"),
+    Column("il_ns", _I, "ns", "inference latency: first operator's start to last work's end"),
+    Column("launches", _I, "", "kernel launches"),
+    Column("kernels", _I, "", "kernels"),
+    Column("works", _I, "", "kernels, copies and fills"),
+    *_SPLIT,
+    Column("akd_ns", _I, "ns", "average kernel duration"),
+    Column("kernel_ns", _I, "ns", "sum of kernel durations"),
+    Column("busy_ns", _I, "ns", "union of the step's own work, summed over devices"),
+    Column("gpu_idle_ns", _I, "ns", "part of IL in which no work at all ran, summed over devices"),
+    Column(
+        "gpu_idle_paper_ns",
+        _I,
+        "ns",
+        "IL minus the sum of kernel durations, as the paper has "
+        "it: wrong, even negative, with concurrent streams",
+    ),
+    Column("busy_share", _F, "share", "1 - gpu_idle_ns / (il_ns * devices)"),
+    Column("cpu_busy_ns", _I, "ns", "operators and calls of the launching threads, without waits"),
+    Column("cpu_idle_ns", _I, "ns", "il_ns - cpu_busy_ns"),
+    Column("hdbi_share", _F, "share", "kernel_ns / (kernel_ns + cpu_busy_ns)"),
+    Column("devices", _I, "", "devices that the step's work ran on"),
+    Column("outlier", pl.Boolean, "", "il_ns above 1.5 times the median step"),
+)
+TOP_KERNELS = (
+    Column("kernel", _S, "", "kernel name"),
+    Column("count", _I, "", "kernels of that name"),
+    Column("kernel_ns", _I, "ns", "sum of their durations"),
+    Column("mean_ns", _I, "ns", "mean duration"),
+    Column("min_ns", _I, "ns", "shortest"),
+    Column("max_ns", _I, "ns", "longest"),
+    Column("time_share", _F, "share", "of the durations of all kernels"),
+)
+IDLE_GAPS = (
+    Column("device", _I, "", "device index"),
+    Column("start_ns", _I, "ns", "when the device ran out of work"),
+    Column("end_ns", _I, "ns", "when it got work again"),
+    Column("dur_ns", _I, "ns", "end - start"),
+    Column("cause", _S, "", "the one cause of the gap"),
+    *(Column(f"{a}_ns", _I, "ns", f"time of the gap in activity '{a}'") for a in ACTIVITIES),
+    Column("next_work", _I, "id", "the work that ended the gap"),
+    Column("host_op", _S, "", "operator that held most of the gap on the launching thread"),
+    Column("host_python", _S, "", "deepest Python frame that held most of it, when recorded"),
+    Column("step", _S, "", "step of the work that ended the gap"),
+)
+IDLE_CAUSES = (
+    Column("gaps", _I, "", "gaps with a part here"),
+    Column("idle_ns", _I, "ns", "idle time"),
+    _SHARE,
+)
+IDLE_KEYS = {
+    "cause": Column("cause", _S, "", "cause of the gap"),
+    "activity": Column("activity", _S, "", "activity during the gap"),
+    "op": Column("op", _S, "", "innermost operator of the launching thread at the time"),
+    "python": Column("python", _S, "", "deepest Python frame of the launching thread at the time"),
+    "step": Column("step", _S, "", "step of the work that ended the gap"),
+}
+BOUNDEDNESS = (
+    Column("step", _S, "", "name of the step; 'all' for the whole trace"),
+    Column("verdict", _S, "", "cpu, gpu or balanced; null where there is nothing to judge"),
+    Column("busy_share", _F, "share", "of IL in which the device worked"),
+    Column("queue_share", _F, "share", "queue_ns / tklqt_ns; null at 0"),
+    Column("tklqt_per_launch_ns", _I, "ns", "mean t_l of a kernel launch"),
+    Column("floor_ns", _I, "ns", "what a kernel launch costs with nothing in its way"),
+    Column("hdbi_share", _F, "share", "kernel time over kernel time plus CPU busy time"),
+    Column("because", _S, "", "the evidence in a sentence"),
+)
+
+FRAMES: dict[str, tuple[Column, ...]] = {
+    "ops": OPS, "calls": CALLS, "work": WORK, "launches": LAUNCHES, "annotations": _HOST,
+    "python": _HOST, "steps": STEPS, "health": HEALTH, "tklqt": TKLQT, "summary": SUMMARY,
+    "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
+    "boundedness": BOUNDEDNESS,
+}  # fmt: skip
+"""Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""
+
+
+def conform(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame:
+    """The columns of a schema, in its order, in its dtypes."""
+    return frame.select(pl.col(c.name).cast(c.dtype) for c in columns)
+
+
+def empty(columns: tuple[Column, ...]) -> pl.DataFrame:
+    """A frame of no rows."""
+    return pl.DataFrame(schema={c.name: c.dtype for c in columns})

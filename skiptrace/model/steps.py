@@ -1,0 +1,144 @@
+"""Steps: found by name or given by the caller, and which step a moment belongs to."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+
+from skiptrace.errors import StepError
+from skiptrace.intervals import Ints
+from skiptrace.model.categories import STEP_NAME
+from skiptrace.model.schema import STEPS, conform, empty
+
+Window: TypeAlias = tuple[int, int] | tuple[str, int, int]
+Steps: TypeAlias = str | Sequence[str | Window] | Mapping[str, tuple[int, int]]
+"""A name pattern, several, or windows ``(start_ns, end_ns)`` or ``(name, start_ns, end_ns)``."""
+
+ALL = "all"
+"""Name of the one step of a trace without steps."""
+
+
+def find_steps(events: pl.DataFrame, wanted: Steps | None) -> pl.DataFrame:
+    """The steps of a trace, in time order, with unique names.
+
+    Parameters
+    ----------
+    events
+        Host events that can be steps: annotations, operators and step events.
+    wanted
+        What the caller asked for; None means ``ProfilerStep#N``.
+    """
+    if wanted is None:
+        found = _outermost(events.filter(pl.col("name").str.contains(STEP_NAME)))
+        return _unique_names(found) if len(found) else found
+    patterns, windows = _split(wanted)
+    frames = []
+    if patterns:
+        regex = "|".join(f"(?:{fnmatch.translate(p)})" for p in patterns)
+        hits = events.filter(pl.col("name").str.contains(regex))
+        if hits.is_empty() and not windows:
+            names = events.filter(pl.col("cat").str.contains("annotation"))["name"]
+            raise StepError.no_match(wanted, names.unique().to_list())
+        frames.append(_outermost(hits))
+    if windows:
+        frames.append(_windows(windows))
+    return _unique_names(pl.concat(frames).sort("start_ns", "id"))
+
+
+def one_step(start: int, end: int) -> pl.DataFrame:
+    """The one step of a trace without steps."""
+    return pl.DataFrame(
+        [(None, ALL, start, end - start, None)],
+        schema={c.name: c.dtype for c in STEPS},
+        orient="row",
+    )
+
+
+def _split(wanted: Steps) -> tuple[list[str], list[Window]]:
+    if isinstance(wanted, str):
+        return [wanted], []
+    items: Iterable[str | Window] = (
+        [(name, *window) for name, window in wanted.items()]
+        if isinstance(wanted, Mapping)
+        else wanted
+    )
+    patterns, windows = [], []
+    for item in items:
+        if isinstance(item, str):
+            patterns.append(item)
+        else:
+            windows.append(item)
+    return patterns, windows
+
+
+def _windows(windows: list[Window]) -> pl.DataFrame:
+    rows = []
+    for window in windows:
+        name, start, end = window if len(window) == 3 else ("window", *window)
+        check_window(start, end)
+        rows.append((None, name, int(start), int(end) - int(start), None))
+    return pl.DataFrame(rows, schema={c.name: c.dtype for c in STEPS}, orient="row").sort(
+        "start_ns"
+    )
+
+
+def check_window(start: object, end: object) -> None:
+    """Raise unless start and end are integers and start < end."""
+    numbers = isinstance(start, (int, np.integer)) and isinstance(end, (int, np.integer))
+    if not numbers or not start < end:  # type: ignore[operator]
+        raise StepError.bad_window(start, end)
+
+
+def _outermost(hits: pl.DataFrame) -> pl.DataFrame:
+    """Drop matches that lie inside another of the same process."""
+    if hits.is_empty():
+        return empty(STEPS)
+    end = pl.col("start_ns") + pl.col("dur_ns")
+    ordered = hits.sort("pid", "start_ns", -pl.col("dur_ns"), "id").with_columns(end=end)
+    reach = pl.col("end").cum_max().shift(1).over("pid")
+    kept = ordered.filter(reach.is_null() | (pl.col("end") > reach))
+    return conform(kept.sort("start_ns", "id"), STEPS)
+
+
+def _unique_names(steps: pl.DataFrame) -> pl.DataFrame:
+    """Number repeated names in time order; those of several processes carry the process."""
+    name = pl.col("name")
+    processes = pl.col("pid").n_unique().over("name") > 1
+    steps = steps.with_columns(
+        pl.when(processes).then(pl.format("{} (pid {})", name, "pid")).otherwise(name).alias("name")
+    )
+    number = pl.int_range(pl.len()).over("name")
+    return steps.with_columns(
+        pl.when(pl.len().over("name") > 1)
+        .then(pl.format("{}#{}", name, number))
+        .otherwise(name)
+        .alias("name")
+    )
+
+
+def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:
+    """Name of the step in which each moment of a process lies, or null.
+
+    Of steps that overlap without nesting, the one that started last.
+    """
+    if len(steps) == 1 and steps["name"][0] == ALL:
+        return pl.repeat(ALL, len(times), dtype=pl.String, eager=True)
+    index = np.full(len(times), -1, np.int64)
+    for (process,), group in steps.with_row_index("n").group_by("pid", maintain_order=True):
+        starts = group["start_ns"].to_numpy()
+        ends = starts + group["dur_ns"].to_numpy()
+        place = np.searchsorted(starts, times, side="right") - 1
+        inside = (place >= 0) & (times < ends[np.maximum(place, 0)])
+        if process is not None:
+            inside &= pid == process
+        index = np.where(inside, group["n"].to_numpy()[np.maximum(place, 0)], index)
+    names = (
+        steps["name"].gather(np.maximum(index, 0))
+        if len(steps)
+        else pl.repeat(None, len(times), dtype=pl.String, eager=True)
+    )
+    return pl.select(pl.when(pl.Series(index >= 0)).then(names)).to_series()

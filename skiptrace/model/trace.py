@@ -1,0 +1,212 @@
+"""Trace: the frames of a recording, or of a window of it, on which every verb works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+import polars as pl
+
+from skiptrace.errors import StepError
+from skiptrace.model.launches import Floors
+from skiptrace.model.meta import Meta
+from skiptrace.model.steps import ALL, check_window
+from skiptrace.read.decode import decode
+from skiptrace.read.source import Source
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The frames of the whole recording, which windows keep as context and background."""
+
+    ops: pl.DataFrame
+    calls: pl.DataFrame
+    work: pl.DataFrame
+    launches: pl.DataFrame
+    annotations: pl.DataFrame
+    python: pl.DataFrame
+    steps: pl.DataFrame
+    overhead: pl.DataFrame
+    syncs: pl.DataFrame
+    """``cuda_sync`` records: ``id``, ``start_ns``, device, stream, correlation, ``sync_kind``."""
+    collectives: pl.Series
+    """Ids of work that is a collective by its arguments."""
+    floors: Floors
+    source: Source
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """A recording, or a window of one, as polars frames.
+
+    Made by `skiptrace.load`, `Trace.step` and `Trace.between`; immutable. Times are integer
+    nanoseconds on the file's own axis. The columns of each frame are listed in the docs under
+    "Frames".
+
+    Attributes
+    ----------
+    ops, calls, work, launches, annotations, python, steps : polars.DataFrame
+        Operators, API calls, device work, launches (calls that have work), annotations, Python
+        frames and steps.
+    meta : Meta
+        What the file says of itself.
+    health : polars.DataFrame
+        What is missing, repaired or odd: kinds, counts, examples and the figures affected.
+    window : tuple of int or None
+        Start and end (ns) of the window, None for the whole recording.
+    """
+
+    ops: pl.DataFrame
+    calls: pl.DataFrame
+    work: pl.DataFrame
+    launches: pl.DataFrame
+    annotations: pl.DataFrame
+    python: pl.DataFrame
+    steps: pl.DataFrame
+    meta: Meta
+    health: pl.DataFrame
+    window: tuple[int, int] | None
+    whole: Whole
+
+    def __repr__(self) -> str:
+        window = f", window={self.window}" if self.window else ""
+        return (
+            f"<Trace {self.meta.source}: {len(self.ops):,} ops, {len(self.calls):,} calls, "
+            f"{len(self.launches):,} launches, {len(self.work):,} works, "
+            f"{len(self.steps):,} steps{window}>"
+        )
+
+    def step(self, key: int | str) -> Trace:
+        """One step as a trace.
+
+        Parameters
+        ----------
+        key
+            A step's name; or a number ``k``: ``ProfilerStep#k`` where there is one, else the
+            k-th step in time order, negative from the end.
+
+        Returns
+        -------
+        Trace
+            What starts on the host in the step, in the step's process, and the work launched
+            there, whenever it runs. Every figure equals the step's row of ``by="step"``.
+
+        Raises
+        ------
+        StepError
+            No such step.
+        """
+        names = self.steps["name"].to_list()
+        name = key if isinstance(key, str) else f"ProfilerStep#{key}"
+        if name not in names and isinstance(key, int) and -len(names) <= key < len(names):
+            name = names[key]
+        if name not in names:
+            raise StepError.unknown(key, names)
+        if name == ALL:
+            return self
+        row = self.steps.filter(pl.col("name") == name)
+        start = row["start_ns"].item()
+        in_step = pl.col("step") == name
+        inside = pl.col("start_ns").is_between(start, start + row["dur_ns"].item(), closed="left")
+        if row["pid"].item() is not None:
+            inside &= pl.col("pid") == row["pid"].item()
+        window = (start, start + row["dur_ns"].item())
+        return self._select(in_step, inside, row, window)
+
+    def between(self, start_ns: int, end_ns: int) -> Trace:
+        """A window of the host's time as a trace.
+
+        Parameters
+        ----------
+        start_ns, end_ns
+            Nanoseconds on the axis of ``start_ns`` columns; half-open.
+
+        Returns
+        -------
+        Trace
+            What starts on the host in ``[start_ns, end_ns)`` and the work launched there, whenever
+            it runs. Links, steps and the split of t_l stay as they were at load; operators that
+            are open at the start and work of other launches stay as context and background:
+            they explain and keep the device busy, but are in no sum.
+
+        Raises
+        ------
+        StepError
+            Not integers, or ``start_ns >= end_ns``.
+        """
+        check_window(start_ns, end_ns)
+        inside = pl.col("start_ns").is_between(start_ns, end_ns, closed="left")
+        end = pl.col("start_ns") + pl.col("dur_ns")
+        steps = self.steps.filter(
+            ((pl.col("start_ns") < end_ns) & (end > start_ns)) | (pl.col("name") == ALL)
+        )
+        return self._select(inside, inside, steps, (start_ns, end_ns))
+
+    def _select(
+        self, linked: pl.Expr, inside: pl.Expr, steps: pl.DataFrame, window: tuple[int, int]
+    ) -> Trace:
+        launches = self.launches.filter(linked)
+        return replace(
+            self,
+            ops=self.ops.filter(linked),
+            calls=self.calls.filter(linked),
+            launches=launches,
+            work=self.work.filter(pl.col("launch").is_in(launches["id"].implode())),
+            annotations=self.annotations.filter(inside),
+            python=self.python.filter(inside),
+            steps=steps,
+            window=window,
+        )
+
+    def args(self, key: str | None = None) -> pl.DataFrame:
+        """Arguments that no frame holds, read again from the source.
+
+        Parameters
+        ----------
+        key
+            Name of one argument, such as ``"Input Dims"``; None for all arguments as JSON.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``id`` and ``value``, a row for each event of the trace's frames that has the argument.
+            ``value`` has the argument's own type where all events agree on one, else it is JSON
+            text.
+
+        Raises
+        ------
+        ReadError
+            The file has changed or is gone since it was loaded.
+        """
+        events, _ = decode(self.whole.source)
+        frames = (self.ops, self.calls, self.work, self.annotations, self.python)
+        own = pl.concat([f["id"] for f in frames]).sort().unique()
+        found: list[tuple[int, Any]] = []
+        for i in own.to_list():
+            args = events[i].get("args")
+            if not isinstance(args, dict):
+                continue
+            if key is None:
+                found.append((i, args))
+            elif key in args:
+                found.append((i, args[key]))
+        values = [value for _, value in found]
+        ids = pl.Series("id", [i for i, _ in found], dtype=pl.Int64)
+        return pl.DataFrame([ids, _typed(values) if key is not None else _as_json(values)])
+
+
+def _typed(values: list[Any]) -> pl.Series:
+    kinds = {type(v) for v in values if v is not None}
+    if len(kinds) == 1 and kinds <= {int, float, bool, str, list}:
+        try:
+            series = pl.Series("value", values, strict=True)
+        except (TypeError, OverflowError, pl.exceptions.PolarsError):
+            return _as_json(values)
+        if series.dtype.base_type() is not pl.Object and series.to_list() == values:
+            return series
+    return _as_json(values)
+
+
+def _as_json(values: list[Any]) -> pl.Series:
+    return pl.Series("value", [orjson.dumps(v).decode() for v in values], dtype=pl.String)

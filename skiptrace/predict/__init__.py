@@ -1,0 +1,1 @@
+"""A Trace to what it means: verdicts."""

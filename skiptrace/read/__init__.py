@@ -1,0 +1,1 @@
+"""Bytes to event columns: decompression, JSON, exact times, begin/end pairs."""

@@ -1,0 +1,70 @@
+"""JSON to a list of events and a header, with the garbage collector out of the way."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+from skiptrace.errors import ReadError
+from skiptrace.read.source import Progress, Source
+from skiptrace.read.times import keep_digits
+
+
+@contextmanager
+def no_gc() -> Iterator[None]:
+    """Pause garbage collection: it walks millions of fresh, reachable dicts for nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def decode(source: Source, progress: Progress | None = None) -> tuple[list[Any], dict[str, Any]]:
+    """The events and the other top-level fields of a trace.
+
+    Raises
+    ------
+    ReadError
+        Nothing there, not JSON, or JSON that holds no list of events.
+    """
+    if source.is_decoded:
+        document = source.origin
+    else:
+        data = source.read(progress)
+        if progress:
+            progress("decode", 0.1)
+        document = _parse(data, source.name)
+    if isinstance(document, list):
+        return document, {}
+    if not isinstance(document, dict):
+        raise ReadError.no_events(source.name, f"a {type(document).__name__}")
+    events = document.get("traceEvents")
+    if not isinstance(events, list):
+        found = (
+            "'traceEvents' that is no list"
+            if "traceEvents" in document
+            else (
+                "an object with the keys " + (", ".join(map(repr, list(document)[:6])) or "(none)")
+            )
+        )
+        raise ReadError.no_events(source.name, found)
+    return events, {key: value for key, value in document.items() if key != "traceEvents"}
+
+
+def _parse(data: bytes, name: str) -> object:
+    try:
+        with no_gc():
+            return orjson.loads(keep_digits(data))
+    except orjson.JSONDecodeError as error:
+        # The decoder counts characters; people seek by bytes.
+        offset = len(data[: 4 * error.pos + 4].decode("utf-8", "replace")[: error.pos].encode())
+        if not data.strip():
+            raise ReadError.empty(name) from None
+        raise ReadError.not_json(name, offset, error.msg) from None

@@ -1,0 +1,99 @@
+"""Times in microseconds, as numbers or text, to integer nanoseconds, exactly."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from skiptrace.intervals import Bools, Ints
+
+_FLOAT_EXACT_US = 2.0**43
+"""Below this many microseconds a double still holds the nanosecond digit (half an ulp < 0.5 ns)."""
+
+# Numbers whose nanoseconds a double cannot hold: at least 2**43 (8.796e12) with a fraction, or
+# large with more digits than nanoseconds, where the double's error could tip the rounding.
+_LOSSY_TS = re.compile(rb'"ts"\s*:\s*-?(?:(?:[89]\d{12}|\d{14,})\.\d|\d{11,}\.\d{4,})')
+_TS = re.compile(rb'("ts"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
+
+
+def keep_digits(data: bytes) -> bytes:
+    """Quote the ``ts`` numbers if doubles would lose their nanoseconds, so that text is parsed.
+
+    A JSON decoder without a hook for floats rounds them before anyone can see their digits.
+    ``"ts"`` cannot occur unescaped inside a JSON string, so only keys are matched.
+    """
+    return _TS.sub(rb'\1"\2"', data) if _LOSSY_TS.search(data) else data
+
+
+def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
+    """Nanoseconds of microsecond `values` (int, float, str or None), and which are valid.
+
+    Rounded to the nearest nanosecond, half to even. Invalid: missing, not a number, beyond
+    int64.
+    """
+    kinds = set(map(type, values))
+    if kinds <= {int}:
+        try:
+            whole = np.array(values, np.int64)
+        except OverflowError:
+            return _from_text([str(v) for v in values])
+        if not len(whole) or max(abs(int(whole.min())), abs(int(whole.max()))) < 2**63 // 1000:
+            return whole * 1000, np.ones(len(whole), np.bool_)
+        return _from_text([str(v) for v in values])
+    if kinds <= {int, float, type(None)}:
+        number = np.array(values, np.float64)
+        with np.errstate(invalid="ignore"):
+            small = np.abs(number) < _FLOAT_EXACT_US
+        if small[~np.isnan(number)].all():
+            return _from_floats(number)
+    return _from_text([v if isinstance(v, str) else _digits(v) for v in values])
+
+
+def _digits(value: object) -> str | None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return repr(value) if number else None
+
+
+def _from_floats(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, Bools]:
+    valid = ~np.isnan(number)
+    number = np.where(valid, number, 0.0)
+    # Scaling in one step (number * 1000) would round twice; the parts apart are exact.
+    whole = np.trunc(number)
+    ns = whole.astype(np.int64) * 1000 + np.rint((number - whole) * 1000).astype(np.int64)
+    return ns, valid
+
+
+def _from_text(texts: list[str | None]) -> tuple[Ints, Bools]:
+    text = pl.Series("t", texts, dtype=pl.String).str.strip_chars()
+    parts = text.str.extract_groups(r"^([+-]?)(\d{1,15})(?:\.(\d{0,18}))?$").struct.unnest()
+    sign, whole, fraction = (parts.to_series(i) for i in range(3))
+    digits = fraction.fill_null("").str.pad_end(18, "0")
+    ns = digits.str.slice(0, 3).cast(pl.Int64)
+    rest = digits.str.slice(3).cast(pl.Int64)
+    half = 5 * 10**14
+    up = (rest > half) | ((rest == half) & (ns % 2 == 1))
+    value = whole.cast(pl.Int64) * 1000 + ns + up.cast(pl.Int64)
+    value = pl.select(pl.when(sign == "-").then(-value).otherwise(value)).to_series()
+    plain = whole.is_not_null().to_numpy()
+    result = value.fill_null(0).to_numpy().copy()
+    valid = plain.copy()
+    for i in np.flatnonzero(~plain & text.is_not_null().to_numpy()):  # exponents and the like
+        exact = _from_decimal(texts[i])
+        if exact is not None:
+            result[i], valid[i] = exact, True
+    return result, valid
+
+
+def _from_decimal(text: str | None) -> int | None:
+    try:
+        number = Decimal((text or "").strip())
+        if not number.is_finite() or number.adjusted() > 18:
+            return None
+        ns = int((number * 1000).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    except InvalidOperation:
+        return None
+    return ns if -(2**63) <= ns < 2**63 else None

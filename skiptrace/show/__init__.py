@@ -1,0 +1,1 @@
+"""Figures to people: tables in a terminal, JSON for machines."""
