@@ -21,9 +21,9 @@ def waiting_calls(trace: Trace) -> pl.DataFrame:
 
 def copying_calls(trace: Trace) -> pl.DataFrame:
     """Copies that block: by name, or because they returned only after their work had ended."""
-    work = trace.whole.work
+    copies = trace.whole.launches.filter(pl.col("kind") == "memcpy")
     ended = (
-        work.filter(pl.col("kind") == "memcpy")
+        trace.whole.work.join(copies.select(launch="id"), on="launch", how="semi")
         .group_by("launch")
         .agg(copied=(pl.col("start_ns") + pl.col("dur_ns")).max())
     )

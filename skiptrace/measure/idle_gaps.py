@@ -37,8 +37,9 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
 
     Notes
     -----
-    ``cause`` is ``sync`` if a waiting call of the launching thread covers the gap's start and
-    python, dataloader, alloc and copy make at most half of the gap; else the largest activity.
+    ``cause`` is ``sync`` if a waiting call of the launching thread covers the gap's start, before
+    the launch, and python, dataloader, alloc and copy make at most half of the gap; else the
+    largest activity.
     """
     gaps = find_gaps(trace)
     if gaps.is_empty():
@@ -125,11 +126,15 @@ def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bool
     for rows, activity in by_thread(gaps, thread_activities(trace)):
         for name, amount in activity.amounts(low[rows], call[rows]).items():
             amounts[name][rows] = amount
-        waited[rows] = contains(activity.waits, low[rows])
+        # A wait that began after the launch delayed nothing: what it covers had been launched.
+        waited[rows] = contains(activity.waits, low[rows]) & (low < call)[rows]
     amounts["launch"] += np.where(linked, back - call, 0)
     depends = _depends(trace, gaps)
     amounts["dependency"] = np.where(linked & depends, high - back, 0)
     amounts["device"] = np.where(linked & ~depends, high - back, 0)
+    inside = linked & ~gaps["is_first"].to_numpy()
+    for name in ACTIVITIES:  # inside a graph the device is on its own
+        amounts[name][inside] = (high - low)[inside] if name == "device" else 0
     return amounts, waited
 
 

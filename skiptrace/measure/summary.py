@@ -195,7 +195,7 @@ def _derive(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(counts).cast(pl.Int64).fill_null(0)).with_columns(
         start_ns=pl.when(il.is_not_null()).then("first").otherwise("start_ns"),
         akd_ns=mean_of(kernel, pl.col("kernels")),
-        gpu_idle_paper_ns=il - kernel,
+        gpu_idle_paper_ns=il * pl.col("devices") - kernel,
         busy_share=1 - pl.col("gpu_idle_ns") / (il * pl.col("devices")),
         cpu_idle_ns=il - pl.col("cpu_busy_ns"),
         hdbi_share=pl.when(both > 0).then(kernel / both),

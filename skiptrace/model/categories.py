@@ -51,7 +51,7 @@ STREAM_WAITS = r"(?i)StreamWait(?:Event|Value)|EnqueueEventsWait|EnqueueDeviceGl
 """Tells a stream, not the host, to wait."""
 COLLECTIVES = r"(?i)nccl|rccl|oneccl|c10d|AllReduce|AllGather|ReduceScatter|AllToAll"
 """Work that may wait inside, or before it, for its peers on other devices."""
-DATALOADER = r"(?i)dataloader"
+DATALOADER = r"DataLoader"
 """Annotations and operators under which the host prepares input."""
 
 LAUNCH_GRAPH = r"(?i)GraphLaunch"

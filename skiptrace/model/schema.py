@@ -146,7 +146,7 @@ SUMMARY = (
         "gpu_idle_paper_ns",
         _I,
         "ns",
-        "IL minus the sum of kernel durations, as the paper has "
+        "il_ns * devices minus kernel durations, as the paper has "
         "it: wrong, even negative, with concurrent streams",
     ),
     Column("busy_share", _F, "share", "1 - gpu_idle_ns / (il_ns * devices)"),
