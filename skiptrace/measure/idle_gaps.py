@@ -284,12 +284,11 @@ def _pieces(frame: pl.DataFrame, gaps: pl.DataFrame, after: pl.DataFrame) -> pl.
 
 
 def _main_holder(gaps: pl.DataFrame, pieces: pl.DataFrame) -> pl.Series:
-    """Per gap the name that held most of it; null where nothing named did."""
+    """Per gap the name that held most of it; null where most was in no operator or frame."""
     longest = (
-        pieces.filter(pl.col("name").is_not_null())
-        .group_by("gap", "name")
+        pieces.group_by("gap", "name")
         .agg(pl.col("ns").sum())
-        .sort("gap", -pl.col("ns"), "name")
+        .sort("gap", -pl.col("ns"), "name", nulls_last=True)
         .unique("gap", keep="first", maintain_order=True)
     )
     return gaps.join(longest, on="gap", how="left", maintain_order="left")["name"]

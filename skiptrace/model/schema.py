@@ -173,8 +173,8 @@ IDLE_GAPS = (
     Column("cause", _S, "", "the one cause of the gap"),
     *(Column(f"{a}_ns", _I, "ns", f"time of the gap in activity '{a}'") for a in ACTIVITIES),
     Column("next_work", _I, "id", "the work that ended the gap"),
-    Column("host_op", _S, "", "operator that held most of the gap on the launching thread"),
-    Column("host_python", _S, "", "deepest Python frame that held most of it, when recorded"),
+    Column("host_op", _S, "", "operator that held most of the gap; null where most was in none"),
+    Column("host_python", _S, "", "deepest Python frame that held most of it; null where none"),
     Column("step", _S, "", "step of the work that ended the gap"),
 )
 IDLE_CAUSES = (
@@ -189,6 +189,16 @@ IDLE_KEYS = {
     "python": Column("python", _S, "", "deepest Python frame of the launching thread at the time"),
     "step": Column("step", _S, "", "step of the work that ended the gap"),
 }
+BLAME = (
+    Column("cause", _S, "", "cause of the gaps"),
+    Column("root_op", _S, "", "outermost operator around the wait; null for other causes"),
+    Column("op", _S, "", "operator that made the wait, or that held most of the gap"),
+    Column("python", _S, "", "Python frame that made the wait, or that held most of the gap"),
+    Column("call", _S, "", "the call that waited, for sync"),
+    Column("next_op", _S, "", "operator that ended the gap, where the host was in none"),
+    Column("gaps", _I, "", "gaps with this cause and place"),
+    Column("idle_ns", _I, "ns", "their length"),
+)
 BOUNDEDNESS = (
     Column("step", _S, "", "name of the step; 'all' for the whole trace"),
     Column("verdict", _S, "", "cpu, gpu or balanced; null where there is nothing to judge"),
@@ -204,7 +214,7 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "ops": OPS, "calls": CALLS, "work": WORK, "launches": LAUNCHES, "annotations": _HOST,
     "python": _HOST, "steps": STEPS, "health": HEALTH, "tklqt": TKLQT, "summary": SUMMARY,
     "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
-    "boundedness": BOUNDEDNESS,
+    "boundedness": BOUNDEDNESS, "blame": BLAME,
 }  # fmt: skip
 """Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""
 

@@ -38,11 +38,12 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None) -> pl.DataFrame:
     patterns, windows = _split(wanted)
     frames = []
     if patterns:
-        regex = "|".join(f"(?:{fnmatch.translate(p)})" for p in patterns)
-        hits = events.filter(pl.col("name").str.contains(regex))
+        names = events["name"].drop_nulls().unique().to_list()
+        wanted_names = {n for p in patterns for n in names if fnmatch.fnmatchcase(n, p)}
+        hits = events.filter(pl.col("name").is_in(list(wanted_names)))
         if hits.is_empty() and not windows:
-            names = events.filter(pl.col("cat").str.contains("annotation"))["name"]
-            raise StepError.no_match(wanted, names.unique().to_list())
+            labels = events.filter(pl.col("cat").str.contains("annotation"))["name"]
+            raise StepError.no_match(wanted, labels.unique().to_list())
         frames.append(_outermost(hits))
     if windows:
         frames.append(_windows(windows))

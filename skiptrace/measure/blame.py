@@ -1,0 +1,67 @@
+"""What stands behind the idle time: per cause the operator, Python frame and call to look at."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from skiptrace.measure.behaviour import waiting_calls
+from skiptrace.measure.idle_gaps import find_gaps, idle_gaps
+from skiptrace.measure.tklqt import names_of
+from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.schema import BLAME, conform
+from skiptrace.model.trace import Trace
+
+
+def blame(trace: Trace) -> pl.DataFrame:
+    """Idle gaps by cause and place.
+
+    A gap caused by ``sync`` points at the call that waited and the operators and Python frame
+    around it; any other at the operator and frame that held most of the gap, or, where the host
+    was in none, at the operator that came next.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``cause``, ``root_op`` and ``call`` (of a wait), ``op``, ``python``, ``next_op``, ``gaps``,
+        ``idle_ns``; largest first.
+    """
+    ops = trace.whole.ops
+    found = find_gaps(trace)
+    gaps = idle_gaps(trace).with_columns(
+        found["gap"], found["pid"], found["tid"], names_of(ops, found["op"]).alias("ending_op")
+    )
+    is_sync = pl.col("cause") == "sync"
+    placed = gaps.join(_waits(trace, gaps.filter(is_sync)), on="gap", how="left").with_columns(
+        op=pl.when(is_sync).then("wait_op").otherwise("host_op"),
+        python=pl.when(is_sync).then("wait_python").otherwise("host_python"),
+    )
+    nowhere = pl.all_horizontal(pl.col("call", "op", "python").is_null())
+    placed = placed.with_columns(next_op=pl.when(nowhere).then("ending_op"))
+    keys = ["cause", "root_op", "op", "python", "call", "next_op"]
+    summed = placed.group_by(keys).agg(gaps=pl.len(), idle_ns=pl.col("dur_ns").sum())
+    return conform(summed.sort(-pl.col("idle_ns"), *keys, nulls_last=True), BLAME)
+
+
+def _waits(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
+    """For each gap the call that the host waited in at its start, and what surrounds that call."""
+    ops, frames = trace.whole.ops, trace.whole.python
+    calls = waiting_calls(trace)
+    call = calls[Nest(calls).at(*(gaps[c].to_numpy() for c in ("pid", "tid", "start_ns")))]
+    frame = Nest(frames).at(*(call[c].to_numpy() for c in ("pid", "tid", "start_ns")))
+    roots = call.join(ops.select("root", op="id"), on="op", how="left", maintain_order="left")[
+        "root"
+    ]
+    return pl.DataFrame(
+        {
+            "gap": gaps["gap"],
+            "call": call["name"],
+            "wait_op": names_of(ops, call["op"]),
+            "root_op": names_of(ops, roots),
+            "wait_python": link_to_row(frames["name"], frame),
+        }
+    )

@@ -1,0 +1,98 @@
+"""A report as rich tables in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from skiptrace.show.report import Report
+from skiptrace.show.text import duration, percent, shorten
+
+ROWS = 12
+"""Rows of a table before it is cut, and says so."""
+
+Cell = Callable[[Any], str]
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The verdict first, then what it rests on."""
+    console.print(Text(report.sentence, style="bold"))
+    if report.advice:
+        console.print(Text(report.advice))
+    wide = max(24, console.width - 62)
+    steps = report.steps.join(
+        report.boundedness.select("step", "verdict", "queue_share"), on="step", how="left"
+    )
+    _table(console, "Steps", steps, {
+        "step": ("step", _name(26)), "verdict": ("verdict", _text), "il_ns": ("latency", duration),
+        "launches": ("launches", _count), "tklqt_ns": ("TKLQT", duration),
+        "queue_share": ("queued", percent), "akd_ns": ("kernel mean", duration),
+        "busy_share": ("GPU busy", percent), "gpu_idle_ns": ("GPU idle", duration),
+        "cpu_busy_ns": ("CPU busy", duration)})  # fmt: skip
+    _table(console, "TKLQT by root operator", report.tklqt, {
+        "root_op": ("root operator", _name(wide)), "launches": ("launches", _count),
+        "tklqt_ns": ("TKLQT", duration), "launch_ns": ("launch", duration),
+        "queue_ns": ("queue", duration), "median_ns": ("median", duration)})  # fmt: skip
+    _table(console, "Idle time between works, by cause", report.idle, {
+        "cause": ("cause", _text), "idle_share": ("share", percent), "idle_ns": ("idle", duration),
+        "gaps": ("gaps", _count)})  # fmt: skip
+    places: dict[str, tuple[str, Cell]] = {
+        "cause": ("cause", _text), "root_op": ("within", _name(24)), "op": ("operator", _name(30)),
+        "python": ("Python", _name(36)), "call": ("waiting call", _name(24)),
+        "next_op": ("then", _name(24)), "idle_ns": ("idle", duration), "gaps": ("gaps", _count),
+    }  # fmt: skip
+    shown = report.behind.head(ROWS)
+    present = {k: cell for k, cell in places.items() if shown[k].is_not_null().any()}
+    _table(console, "Behind it", report.behind, present)
+    _table(console, "What the host did meanwhile", report.activities, {
+        "activity": ("activity", _text), "idle_share": ("share", percent),
+        "idle_ns": ("idle", duration)})  # fmt: skip
+    _table(console, "Top kernels", report.kernels, {
+        "kernel": ("kernel", _name(wide + 16)), "count": ("count", _count),
+        "kernel_ns": ("sum", duration), "mean_ns": ("mean", duration),
+        "time_share": ("share", percent)})  # fmt: skip
+    _table(console, "Health", report.health, {
+        "severity": ("severity", _text), "count": ("count", _count), "meaning": ("found", _text),
+        "affects": ("affects", _text)})  # fmt: skip
+
+
+def _table(
+    console: Console, title: str, frame: pl.DataFrame, columns: dict[str, tuple[str, Cell]]
+) -> None:
+    if frame.is_empty():
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for key, (label, _) in columns.items():
+        table.add_column(
+            label, justify="right" if frame[key].dtype.is_numeric() else "left", overflow="fold"
+        )
+    for row in frame.head(ROWS).iter_rows(named=True):
+        table.add_row(*_cells(row, columns.items()))
+    console.print()
+    console.print(Text(title, style="bold"))
+    console.print(Padding(table, (0, 0, 0, 2)))
+    if len(frame) > ROWS:
+        console.print(Text(f"  ... and {len(frame) - ROWS:,} more rows (see --json)", style="dim"))
+
+
+def _cells(row: dict[str, Any], columns: Iterable[tuple[str, tuple[str, Cell]]]) -> list[Text]:
+    # Names come from the trace: as Text they cannot carry markup.
+    return [Text(cell(row[key])) for key, (_, cell) in columns]
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _text(value: str | None) -> str:
+    return value if value is not None else "-"
+
+
+def _name(width: int) -> Cell:
+    return lambda value: shorten(value, width)
