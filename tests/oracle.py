@@ -349,10 +349,6 @@ def read(source: Any) -> Oracle:
 class Oracle:
     """The frames and figures of one trace."""
 
-    # DESIGN.md's letter: a waiting call over the gap's start makes the cause `sync`, even one
-    # that began after start(l) and so cannot have delayed l. True leaves those out.
-    sync_before_launch_only = False
-
     def __init__(self, events: Sequence[Any]) -> None:
         self.events = len(events)
         found = spans(events)
@@ -595,13 +591,15 @@ class Oracle:
         return any(who in (None, me) and on in (None, work.where) for _, who, on in told)
 
     def _cause(self, lo: int, hi: int, work: Work, times: dict[str, int]) -> str:
-        """`sync` "if a waiting call covers the gap's start and ...; else the largest activity"."""
+        """`sync` "if a waiting call covers the gap's start and ...; else the largest activity".
+
+        A gap that begins after start(l) was not caused by a wait: l had been launched.
+        """
         if work.launch is not None:
             call = self.call[work.launch]
             covered = bool(clip(self.threads[call.pid, call.tid].waits, lo, lo + 1))
             host = sum(times[a] for a in ("python", "dataloader", "alloc", "copy"))
-            late = self.sync_before_launch_only and lo >= call.start
-            if covered and not late and 2 * host <= hi - lo:
+            if covered and lo < call.start and 2 * host <= hi - lo:
                 return "sync"
         return max(ACTIVITIES, key=lambda a: times[a])  # max keeps the first of equals
 

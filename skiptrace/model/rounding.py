@@ -14,16 +14,20 @@ def _halved(total: pl.Expr) -> pl.Expr:
     return quotient + ((total % 2) * (quotient % 2))
 
 
+def _ranked(name: str, place: pl.Expr) -> pl.Expr:
+    """The value at a place of the sorted column; null where there is no row."""
+    return pl.col(name).sort().slice(place, 1).first()
+
+
 def median(name: str) -> pl.Expr:
     """Median of an integer column, half to even; null where there is no row."""
-    values = pl.col(name).sort()
-    low = values.get((pl.len() - 1) // 2, null_on_oob=True)
-    return _halved(low + values.get(pl.len() // 2, null_on_oob=True))
+    count = pl.len().cast(pl.Int64)
+    return _halved(_ranked(name, (count - 1) // 2) + _ranked(name, count // 2))
 
 
 def p95(name: str) -> pl.Expr:
-    """95th percentile of an integer column, nearest rank."""
-    return pl.col(name).sort().get((95 * pl.len().cast(pl.Int64) + 99) // 100 - 1, null_on_oob=True)
+    """95th percentile of an integer column, nearest rank; null where there is no row."""
+    return _ranked(name, (95 * pl.len().cast(pl.Int64) + 99) // 100 - 1)
 
 
 def mean_of(total: pl.Expr, count: pl.Expr) -> pl.Expr:
