@@ -2,6 +2,7 @@
 
 from skiptrace import errors
 from skiptrace.errors import TraceWarning
+from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
 from skiptrace.measure.idle_causes import idle_causes
 from skiptrace.measure.idle_gaps import idle_gaps
@@ -12,19 +13,32 @@ from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
+from skiptrace.predict.compare_sweeps import Comparison, compare_sweeps
+from skiptrace.predict.predict_transition import PredictedTransition, predict_transition
+from skiptrace.predict.sweep import Sweep, sweep
+from skiptrace.predict.transition import Transition
 
 __all__ = [
+    "Comparison",
+    "Fusion",
     "LaunchFloor",
+    "PredictedTransition",
+    "Sweep",
     "Trace",
     "TraceWarning",
+    "Transition",
     "boundedness",
+    "compare_sweeps",
     "errors",
+    "fusion",
     "graph",
     "idle_causes",
     "idle_gaps",
     "launch_floor",
     "load",
+    "predict_transition",
     "summary",
+    "sweep",
     "tklqt",
     "top_kernels",
 ]

@@ -1,19 +1,28 @@
-"""The command `skiptrace`: a report on a trace, for people or, with `--json`, for machines."""
+"""The command `skiptrace`: answers about traces, for people or, with `--json`, for machines."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from skiptrace.errors import MissingDependencyError, SkiptraceError
+from skiptrace.errors import MissingDependencyError, SkiptraceError, UnknownKeyError
+from skiptrace.measure.fusion import fusion
 from skiptrace.model.load import load
+from skiptrace.model.trace import Trace
+from skiptrace.predict.compare_sweeps import compare_sweeps
+from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.read.source import Progress
+from skiptrace.show import results
 from skiptrace.show.report import build_report
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LARGE = 20_000_000
 """Files of this many bytes get a progress bar."""
@@ -23,69 +32,134 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 2 where the trace or the call is at fault."""
     arguments = _parser().parse_args(argv)
     try:
-        return _report(arguments)
+        arguments.run(arguments)
+        sys.stdout.flush()
     except SkiptraceError as error:
         print(f"skiptrace: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="skiptrace",
-        description="Is a GPU workload held back by its host or by its device? From a trace.",
+        description="Is a GPU workload held back by its host or by its device? From its traces.",
     )
     parser.add_argument("--version", action="version", version=version("skiptrace"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    report = commands.add_parser("report", help="verdict, idle time and its causes, launch cost")
-    report.add_argument("trace", metavar="TRACE", help="a .json, .json.gz or .json.zst trace")
-    report.add_argument("--step", metavar="K", help="one step alone: its number or its name")
-    report.add_argument(
-        "--steps", metavar="PATTERN", help="what a step is, such as 'execute_*' (an annotation)"
-    )
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], what: str) -> Any:  # noqa: ANN401  argparse's own
+        added = commands.add_parser(name, help=what, description=what)
+        added.add_argument("--json", action="store_true", help="the same, machine-readable")
+        added.set_defaults(run=run)
+        return added
+
+    report = command("report", _report, "verdict, idle time and its causes, launch cost")
+    chains = command("fusion", _fusion, "chains of kernels that always follow each other")
+    for one in (report, chains):
+        one.add_argument("trace", metavar="TRACE", help="a .json, .json.gz or .json.zst trace")
+        one.add_argument("--step", metavar="K", help="one step alone: its number or its name")
+        one.add_argument(
+            "--steps", metavar="PATTERN", help="what a step is, such as 'execute_*' (an annotation)"
+        )
     report.add_argument("--floor", metavar="NS", type=int, help="launch floor in nanoseconds")
-    report.add_argument("--json", action="store_true", help="the same, machine-readable")
+    chains.add_argument(
+        "--across-sync", action="store_true", help="chains may cross calls that wait"
+    )
+    curve = command("sweep", _sweep, "figures over batch size, say, and where they turn")
+    curve.add_argument("pattern", metavar="PATTERN", help="'runs/gpt2_b{batch}_s512.json.gz'")
+    curve.add_argument("--by", metavar="NAME", help="name of the parameter")
+    pair = command("compare", _compare, "the same sweep on several platforms")
+    pair.add_argument(
+        "sweeps", metavar="NAME=PATTERN", nargs="+", help="H100='h100/gpt2_b{batch}.json.gz'"
+    )
     return parser
 
 
-def _report(arguments: argparse.Namespace) -> int:
-    with _progress(Path(arguments.trace)) as progress:
-        trace = load(arguments.trace, steps=arguments.steps, progress=progress)
-        if arguments.step is not None:
-            key = arguments.step
-            trace = trace.step(int(key) if key.lstrip("-").isdecimal() else key)
-        report = build_report(trace, floor=arguments.floor)
+def _report(arguments: argparse.Namespace) -> None:
+    report = build_report(_load(arguments), floor=arguments.floor)
     if arguments.json:
-        import orjson
+        return _json(report.to_dict())
+    console = _console()
+    from skiptrace.show.terminal import print_report
 
-        sys.stdout.write(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2).decode() + "\n")
-        return 0
+    return print_report(report, console)
+
+
+def _fusion(arguments: argparse.Namespace) -> None:
+    found = fusion(_load(arguments), across_sync=arguments.across_sync)
+    if arguments.json:
+        return _json(results.fusion_dict(found))
+    return results.print_fusion(found, _console())
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    found = _swept(arguments.pattern, arguments.by)
+    if arguments.json:
+        return _json(results.sweep_dict(found))
+    return results.print_sweep(found, _console())
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    named = [entry.partition("=") for entry in arguments.sweeps]
+    for entry, (name, _, pattern) in zip(arguments.sweeps, named, strict=True):
+        if not name or not pattern:
+            raise UnknownKeyError.of("sweep", entry, ["NAME=PATTERN"])
+    found = compare_sweeps({name: _swept(pattern) for name, _, pattern in named})
+    if arguments.json:
+        return _json(results.comparison_dict(found))
+    return results.print_comparison(found, _console())
+
+
+def _load(arguments: argparse.Namespace) -> Trace:
+    path = Path(arguments.trace)
+    large = path.is_file() and path.stat().st_size >= LARGE
+    with _bar(shown=large) as update:
+        trace = load(arguments.trace, steps=arguments.steps, progress=update)
+    key = arguments.step
+    if key is None:
+        return trace
+    return trace.step(int(key) if key.lstrip("-").isdecimal() else key)
+
+
+def _swept(pattern: str, name: str | None = None) -> Sweep:
+    with _bar(shown=True) as update:
+
+        def progress(done: int, of: int) -> None:
+            if update:
+                update(f"{done} of {of} traces", done / of)
+
+        return sweep(pattern, name=name, progress=progress)
+
+
+def _json(value: dict[str, Any]) -> None:
+    import orjson
+
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _console() -> Console:
     try:
         from rich.console import Console
-
-        from skiptrace.show.terminal import print_report
     except ImportError as error:
         raise MissingDependencyError.needs("printing tables", "rich", "cli") from error
     # Into a file or pipe there is no width to fit: wide enough for every table.
-    print_report(report, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
-    return 0
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
 
 
 @contextmanager
-def _progress(path: Path) -> Iterator[Progress | None]:
-    """A bar on stderr for large files, where someone watches and rich is installed."""
+def _bar(*, shown: bool) -> Iterator[Progress | None]:
+    """A bar on stderr, where someone watches and rich is installed."""
     try:
         from rich import progress as rich
+        from rich.console import Console
     except ImportError:
+        shown = False
+    if not shown or not sys.stderr.isatty():
         yield None
         return
-    if not sys.stderr.isatty() or not path.is_file() or path.stat().st_size < LARGE:
-        yield None
-        return
-    from rich.console import Console
-
     with rich.Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("load", total=1.0)
         yield lambda stage, share: bars.update(task, description=stage, completed=share)

@@ -130,3 +130,59 @@ class FloorError(SkiptraceError, ValueError):
     def no_launches(cls, source: str) -> FloorError:
         """A trace without kernel launches has no launch latency."""
         return cls(f"{source}: no kernel launch in the trace, so no floor. Record a null kernel.")
+
+
+class SweepError(SkiptraceError, ValueError):
+    """Traces that do not make a sweep."""
+
+    @classmethod
+    def empty(cls, given: object) -> SweepError:
+        """Nothing to sweep over."""
+        return cls(f"a sweep needs at least one trace, got {given!r}")
+
+    @classmethod
+    def unordered(cls, parameters: Iterable[object]) -> SweepError:
+        """Parameters of which neither is the larger."""
+        shown = ", ".join(repr(p) for p in list(parameters)[:6])
+        return cls(f"the parameters of a sweep must be ordered (all numbers, say), got {shown}")
+
+    @classmethod
+    def repeated(cls, parameter: object, where: Iterable[str]) -> SweepError:
+        """Two traces for one parameter."""
+        return cls(f"parameter {parameter!r} has several traces: {', '.join(where)}")
+
+    @classmethod
+    def pattern(cls, pattern: str) -> SweepError:
+        """A pattern without exactly one parameter."""
+        return cls(
+            f"{pattern!r}: put the parameter in braces, once: 'gpt2_b{{batch}}.json.gz'".replace(
+                "{{", "{"
+            ).replace("}}", "}")
+        )
+
+    @classmethod
+    def no_match(cls, pattern: str) -> SweepError:
+        """A pattern that fits no file."""
+        return cls(f"{pattern!r} matches no file whose parameter is a whole number")
+
+    @classmethod
+    def no_device_time(cls, which: str) -> SweepError:
+        """A trace without kernels, where device time is needed."""
+        return cls(f"the {which} trace has no step with kernels: there is no device time to fit")
+
+    @classmethod
+    def not_rising(cls, small: object, large: object) -> SweepError:
+        """Two points that are not apart."""
+        return cls(
+            f"the two traces need numeric parameters, small < large, got {small!r}, {large!r}"
+        )
+
+    @classmethod
+    def too_few(cls, given: Iterable[str]) -> SweepError:
+        """Nothing to compare with."""
+        return cls(f"comparing needs at least two sweeps, got {', '.join(given) or 'none'}")
+
+    @classmethod
+    def nothing_shared(cls, one: str, other: str) -> SweepError:
+        """Sweeps without a parameter in common."""
+        return cls(f"the sweeps {one!r} and {other!r} have no parameter in common")

@@ -189,6 +189,50 @@ IDLE_KEYS = {
     "python": Column("python", _S, "", "deepest Python frame of the launching thread at the time"),
     "step": Column("step", _S, "", "step of the work that ended the gap"),
 }
+FUSION_CANDIDATES = (
+    Column("length", _I, "", "kernels in the chain"),
+    Column("chain", pl.List(pl.String), "", "names of its kernels, in order"),
+    Column("count", _I, "", "windows that show it, overlapping ones included"),
+    Column("first_count", _I, "", "linked kernels with the name of its first kernel"),
+    Column("proximity", _F, "share", "count / first_count"),
+    Column("instances", _I, "", "instances that would be fused, none overlapping another"),
+    Column("launches_saved", _I, "", "launches fewer if those are fused"),
+    Column("kernel_ns", _I, "ns", "sum of the durations of their kernels"),
+    Column("launch_ns", _I, "ns", "sum of launch time (without queueing) of their launches"),
+    Column("host_ns", _I, "ns", "host time from first to last launch of the instances"),
+    Column("root_ops", pl.List(pl.String), "", "outermost operators around its first occurrence"),
+)
+FUSION_SAVINGS = (
+    Column("length", _I, "", "kernels in a chain"),
+    Column("unique_chains", _I, "", "different chains of that length"),
+    Column("candidates", _I, "", "those whose proximity reaches the threshold"),
+    Column("kernels_eager", _I, "", "kernel launches as recorded"),
+    Column("kernels_fused", _I, "", "kernel launches if all candidates were fused"),
+    Column("ideal_speedup", _F, "", "kernels_eager / kernels_fused"),
+)
+SWEEP = (
+    Column("parameter", pl.Null, "", "the parameter, in the type it was given"),
+    Column("step", _S, "", "the step with the median IL, whose figures these are"),
+    Column("steps", _I, "", "steps with an IL"),
+    Column("il_ns", _I, "ns", "inference latency of that step"),
+    Column("il_min_ns", _I, "ns", "shortest IL of all steps"),
+    Column("il_max_ns", _I, "ns", "longest IL of all steps"),
+    Column("launches", _I, "", "kernel launches"),
+    Column("kernels", _I, "", "kernels"),
+    *_SPLIT,
+    Column("tklqt_per_launch_ns", _I, "ns", "mean t_l of a kernel launch"),
+    Column("floor_ns", _I, "ns", "kernel launch floor of the trace"),
+    Column("akd_ns", _I, "ns", "average kernel duration"),
+    Column("kernel_ns", _I, "ns", "sum of kernel durations"),
+    Column("busy_ns", _I, "ns", "union of the step's own work"),
+    Column("busy_share", _F, "share", "of IL in which the device worked"),
+    Column("gpu_idle_ns", _I, "ns", "part of IL in which no work at all ran"),
+    Column("gpu_idle_paper_ns", _I, "ns", "il_ns * devices minus kernel durations"),
+    Column("cpu_busy_ns", _I, "ns", "operators and calls of the launching threads, without waits"),
+    Column("cpu_idle_ns", _I, "ns", "il_ns - cpu_busy_ns"),
+    Column("hdbi_share", _F, "share", "kernel_ns / (kernel_ns + cpu_busy_ns)"),
+    Column("verdict", _S, "", "cpu, gpu or balanced"),
+)
 BLAME = (
     Column("cause", _S, "", "cause of the gaps"),
     Column("root_op", _S, "", "outermost operator around the wait; null for other causes"),
@@ -214,7 +258,8 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "ops": OPS, "calls": CALLS, "work": WORK, "launches": LAUNCHES, "annotations": _HOST,
     "python": _HOST, "steps": STEPS, "health": HEALTH, "tklqt": TKLQT, "summary": SUMMARY,
     "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
-    "boundedness": BOUNDEDNESS, "blame": BLAME,
+    "boundedness": BOUNDEDNESS, "blame": BLAME, "sweep": SWEEP,
+    "fusion_candidates": FUSION_CANDIDATES, "fusion_savings": FUSION_SAVINGS,
 }  # fmt: skip
 """Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""
 

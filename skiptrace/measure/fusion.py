@@ -1,0 +1,219 @@
+"""`fusion`: chains of kernels that always follow each other, and what fusing them would save."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from skiptrace.errors import UnknownKeyError
+from skiptrace.intervals import Bools, Ints
+from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
+from skiptrace.measure.tklqt import names_of
+from skiptrace.model.schema import FUSION_CANDIDATES, FUSION_SAVINGS, conform, empty
+from skiptrace.model.trace import Trace
+
+LENGTHS = (2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Result of `fusion`."""
+
+    candidates: pl.DataFrame
+    """Chains whose proximity reaches the threshold, by length and falling launches saved."""
+    savings: pl.DataFrame
+    """A row a length: how many launches remain if all its candidates are fused."""
+    ranking: pl.DataFrame
+    """Repeated candidates worth a look, longest forms only, by the host time they would save."""
+
+
+def fusion(
+    trace: Trace,
+    lengths: Sequence[int] = LENGTHS,
+    threshold: float = 1.0,
+    *,
+    across_sync: bool = False,
+) -> Fusion:
+    """Find deterministic kernel chains and what fusing each into one kernel would save.
+
+    A chain ``C`` is ``L`` consecutive kernel names of one device, stream and step, in launch
+    order; copies and fills do not break it, a call that waits for the device does.
+    ``PS(C) = f(C) / f(k1)``: how often the chain occurs (windows may overlap) over how often its
+    first kernel does. At ``PS = 1`` the chain follows whenever its first kernel runs.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    lengths
+        Chain lengths, each at least 2.
+    threshold
+        Least proximity score of a candidate, in (0, 1].
+    across_sync
+        Let chains cross calls that wait for the device.
+
+    Returns
+    -------
+    Fusion
+        ``candidates``, ``savings`` and ``ranking``; columns in the docs.
+
+    Raises
+    ------
+    UnknownKeyError
+        A length below 2, or a threshold outside (0, 1].
+
+    Notes
+    -----
+    Candidates of one length that overlap are resolved from the left: of the places where any
+    candidate starts, in order, each is taken that begins after the last taken one ends. An
+    instance saves its kernel launches but one; kernels of a graph form chains and save nothing, as
+    they share one launch already. Savings of different lengths are alternatives, not to be added.
+    Chains that occur once are listed and never ranked.
+
+    Cost: a sort of the kernels for each length.
+
+    References
+    ----------
+    Proximity score, ``K_fused = K_eager - sum n_C (L - 1)`` and the ideal speed-up
+    ``K_eager / K_fused``: arXiv 2504.11750.
+    """
+    sizes = sorted(set(lengths))
+    if not sizes or sizes[0] < 2:
+        raise UnknownKeyError.of("chain length", lengths, ["integers from 2 on"])
+    if not 0 < threshold <= 1:
+        raise UnknownKeyError.of("threshold", threshold, ["a number in (0, 1]"])
+    kernels = kernel_runs(trace, across_sync=across_sync)
+    eager = int((trace.launches["kernels"] > 0).sum())
+    if kernels.frame.is_empty():
+        nothing = [(size, 0, 0, eager, eager, None) for size in sizes]
+        return Fusion(empty(FUSION_CANDIDATES), _savings(nothing), empty(FUSION_CANDIDATES))
+    windows = Windows(kernels)
+    found = [_of_length(kernels, windows.of(size), size, threshold) for size in sizes]
+    rows = []
+    for size, chains in zip(sizes, found, strict=True):
+        fused = eager - int(chains.frame["launches_saved"].sum())
+        rows.append((size, chains.unique, len(chains.frame), eager, fused, eager / fused))
+    frames = [_described(trace, kernels, chains) for chains in found]
+    return Fusion(
+        pl.concat(frames),
+        _savings(rows),
+        _ranking(pl.concat(frames), found),
+    )
+
+
+@dataclass(frozen=True)
+class _Chains:
+    """Candidates of one length: figures, where each first starts, and its instances."""
+
+    length: int
+    unique: int
+    frame: pl.DataFrame
+    first: Ints
+    windows: Ints
+
+
+def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -> _Chains:
+    places = np.flatnonzero(windows >= 0)
+    chain, first, which, count = np.unique(
+        windows[places], return_index=True, return_inverse=True, return_counts=True
+    )
+    first = places[first]
+    first_count = np.bincount(kernels.names)[kernels.names[first]]
+    proximity = count / first_count
+    is_candidate: Bools = proximity >= threshold
+    starts = places[is_candidate[which]] if len(places) else places
+    taken = starts[spaced(starts, length)] if len(starts) else starts
+    owner = np.searchsorted(chain, windows[taken])
+    instances = np.bincount(owner, minlength=len(chain))
+    sums = {
+        name: np.bincount(owner, values, minlength=len(chain)).astype(np.int64)
+        for name, values in _instance_sums(kernels, taken, length).items()
+    }
+    frame = pl.DataFrame(
+        {
+            "length": np.full(len(chain), length),
+            "count": count,
+            "first_count": first_count,
+            "proximity": proximity,
+            "instances": instances,
+            **sums,
+        }
+    ).filter(pl.Series(is_candidate))
+    order = np.lexsort((first[is_candidate], -frame["launches_saved"].to_numpy()))
+    return _Chains(length, len(chain), frame[order], first[is_candidate][order], windows)
+
+
+def _instance_sums(kernels: Kernels, taken: Ints, length: int) -> dict[str, Ints]:
+    """Per instance: launches saved, kernel and launch time, host time from first to last launch."""
+    frame = kernels.frame
+    single = (frame["kind"] == "kernel").to_numpy().astype(np.int64)
+    call = frame["call_ns"].to_numpy()
+    launch = np.where(
+        frame["launch"].is_first_distinct().to_numpy(), frame["launch_ns"].to_numpy(), 0
+    )
+
+    def window_sum(values: Ints) -> Ints:
+        total = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
+        return np.asarray(total[taken + length] - total[taken], np.int64)
+
+    return {
+        "launches_saved": np.maximum(window_sum(single) - 1, 0),
+        "kernel_ns": window_sum(frame["dur_ns"].to_numpy()),
+        "launch_ns": window_sum(launch),
+        "host_ns": call[taken + length - 1] - call[taken],
+    }
+
+
+def _described(trace: Trace, kernels: Kernels, chains: _Chains) -> pl.DataFrame:
+    """Add the kernel names of each candidate and the root operators in which it occurs."""
+    names = kernels.frame["name"]
+    inside = chains.first[:, None] + np.arange(chains.length)
+    lists = pl.DataFrame(
+        {
+            "at": np.repeat(np.arange(len(chains.first)), chains.length),
+            "chain": names.gather(inside.ravel()),
+            "root_op": names_of(trace.whole.ops, kernels.frame["root_op"].gather(inside.ravel())),
+        }
+    )
+    grouped = lists.group_by("at", maintain_order=True).agg(
+        "chain",
+        root_ops=pl.col("root_op").drop_nulls().unique(maintain_order=True),
+    )
+    return conform(
+        chains.frame.with_columns(grouped["chain"], grouped["root_ops"]), FUSION_CANDIDATES
+    )
+
+
+def _ranking(candidates: pl.DataFrame, found: list[_Chains]) -> pl.DataFrame:
+    """Repeated candidates that no longer one with the same count contains, by host time saved."""
+    keep = np.concatenate([_is_maximal(i, found) for i in range(len(found))])
+    return candidates.filter(
+        pl.Series(keep) & (pl.col("count") > 1) & (pl.col("launches_saved") > 0)
+    ).sort("host_ns", "length", descending=True, maintain_order=True)
+
+
+def _is_maximal(index: int, found: list[_Chains]) -> Bools:
+    """Whether no longer candidate of the same count contains the candidate."""
+    short = found[index]
+    count = short.frame["count"].to_numpy()
+    keep = np.ones(len(count), np.bool_)
+    number = short.windows[short.first]
+    by_number = np.argsort(number)
+    for longer in found[index + 1 :]:
+        inner = longer.first[:, None] + np.arange(longer.length - short.length + 1)
+        held = short.windows[inner.ravel()]
+        place = np.searchsorted(number, held, sorter=by_number)
+        place = by_number[np.minimum(place, len(number) - 1)] if len(number) else place
+        if not len(number):
+            break
+        same = number[place] == held
+        outer_count = np.repeat(longer.frame["count"].to_numpy(), inner.shape[1])
+        keep[place[same & (count[place] == outer_count)]] = False
+    return keep
+
+
+def _savings(rows: Sequence[tuple[int, int, int, int, int, float | None]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={c.name: c.dtype for c in FUSION_SAVINGS}, orient="row")

@@ -1,0 +1,154 @@
+"""`predict_transition`: where a sweep will turn, from two of its traces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+import polars as pl
+
+from skiptrace.errors import SweepError
+from skiptrace.measure.tklqt import names_of
+from skiptrace.model.load import load
+from skiptrace.model.trace import Trace
+from skiptrace.predict.sweep import point
+from skiptrace.predict.transition import DEVICE_SHARE
+
+End: TypeAlias = (
+    Trace
+    | str
+    | PathLike[str]
+    | tuple[float, "Trace | str | PathLike[str]"]
+    | Mapping[float, Trace]
+)
+
+
+@dataclass(frozen=True)
+class PredictedTransition:
+    """Where the device is expected to reach half of the latency."""
+
+    parameter: float | None
+    """The parameter, between the two given or beyond; None where device time does not grow."""
+    low: float | None
+    """The same from the shortest recorded step of the small trace."""
+    high: float | None
+    """The same from the longest recorded step of the small trace."""
+    host_ns: int
+    """Host time of a step, from the small trace, scaled by the launches of the large one."""
+    device: pl.DataFrame
+    """``group`` (root operator), ``fixed_ns`` and ``per_unit_ns``: device time per step."""
+    assumptions: str
+
+
+def predict_transition(
+    small: End, large: End, *, parameters: tuple[float, float] | None = None
+) -> PredictedTransition:
+    """Predict the ``device`` transition of a sweep from a CPU-bound and a GPU-bound trace.
+
+    Host time per step is taken as constant but for the number of launches; device time as a
+    straight line in the parameter, for each group of kernels (by root operator) through its two
+    recorded sums. The transition is where the device's time reaches half of the host's.
+
+    Parameters
+    ----------
+    small, large
+        Traces or paths at a small and a large parameter, each alone or as ``(parameter, trace)``
+        or ``{parameter: trace}``.
+    parameters
+        The two parameters; by default those given with the traces, else the one number in which
+        the names of the two files differ.
+
+    Returns
+    -------
+    PredictedTransition
+        In units of the parameter, with the range that the spread of the small trace's steps gives.
+
+    Raises
+    ------
+    SweepError
+        No parameters to be found, small not below large, or a trace without kernels.
+    """
+    (low, first), (high, last) = _with_parameters(small, large, parameters)
+    ends = [t if isinstance(t, Trace) else load(t) for t in (first, last)]
+    rows = [point(t, None).row(0, named=True) for t in ends]
+    for row, which in zip(rows, ("small", "large"), strict=True):
+        if not row["kernels"] or row["il_ns"] is None:
+            raise SweepError.no_device_time(which)
+    sums = [_by_group(t, row["step"]) for t, row in zip(ends, rows, strict=True)]
+    device = _lines(sums[0], sums[1], low, high)
+    launches = rows[1]["launches"] / rows[0]["launches"]
+    fixed, slope = float(device["fixed_ns"].sum()), float(device["per_unit_ns"].sum())
+
+    def crossing(il_ns: int) -> float | None:
+        return (DEVICE_SHARE * il_ns * launches - fixed) / slope if slope > 0 else None
+
+    return PredictedTransition(
+        crossing(rows[0]["il_ns"]),
+        crossing(rows[0]["il_min_ns"]),
+        crossing(rows[0]["il_max_ns"]),
+        round(rows[0]["il_ns"] * launches),
+        device,
+        f"host time per launch as at {low:g}, with the {rows[1]['launches']} launches of {high:g}; "
+        "device time linear in the parameter for each root operator; the small trace is CPU-bound",
+    )
+
+
+def _by_group(trace: Trace, step: str) -> pl.DataFrame:
+    """Kernel time of a step by root operator."""
+    launches = trace.launches.filter(pl.col("step") == step).select("root_op", launch="id")
+    kernels = trace.work.filter(pl.col("kind") == "kernel").join(launches, on="launch")
+    return (
+        kernels.with_columns(group=names_of(trace.whole.ops, kernels["root_op"]))
+        .group_by("group")
+        .agg(ns=pl.col("dur_ns").sum())
+    )
+
+
+def _lines(small: pl.DataFrame, large: pl.DataFrame, low: float, high: float) -> pl.DataFrame:
+    """Through the two sums of each group a line that does not fall."""
+    both = small.join(
+        large, on="group", how="full", coalesce=True, suffix="_large", nulls_equal=True
+    ).fill_null(0)
+    rise = (pl.col("ns_large") - pl.col("ns")).clip(0) / (high - low)
+    return both.select("group", fixed_ns=pl.col("ns") - rise * low, per_unit_ns=rise).sort(
+        -pl.col("per_unit_ns"), "group"
+    )
+
+
+Source: TypeAlias = Trace | str | PathLike[str]
+
+
+def _with_parameters(
+    small: End, large: End, given: tuple[float, float] | None
+) -> tuple[tuple[float, Source], tuple[float, Source]]:
+    (low, first), (high, last) = _unpack(small), _unpack(large)
+    if given is not None:
+        low, high = given
+    elif low is None or high is None:
+        low, high = _from_names(first, last)
+    if low is None or high is None or not low < high:
+        raise SweepError.not_rising(low, high)
+    return (low, first), (high, last)
+
+
+def _unpack(end: End) -> tuple[float | None, Source]:
+    if isinstance(end, tuple):
+        return end
+    if isinstance(end, Mapping):
+        ((parameter, trace),) = end.items()
+        return parameter, trace
+    return None, end
+
+
+def _from_names(first: Source, last: Source) -> tuple[float | None, float | None]:
+    """The one number in which two file names differ."""
+    names = [Path(t.meta.source if isinstance(t, Trace) else t).name for t in (first, last)]
+    numbers = [re.findall(r"\d+", name) for name in names]
+    if re.sub(r"\d+", "#", names[0]) != re.sub(r"\d+", "#", names[1]):
+        return None, None
+    differ = [(int(a), int(b)) for a, b in zip(*numbers, strict=True) if a != b]
+    return differ[0] if len(differ) == 1 else (None, None)

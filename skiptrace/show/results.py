@@ -1,0 +1,84 @@
+"""Sweeps, comparisons and fusion, each as JSON types and as tables."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from skiptrace.measure.fusion import Fusion
+from skiptrace.predict.compare_sweeps import Comparison
+from skiptrace.predict.sweep import Sweep
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def sweep_dict(sweep: Sweep) -> dict[str, Any]:
+    """A sweep as JSON types; times in ns."""
+    return {
+        "schema": "skiptrace.sweep/1",
+        "parameter": sweep.name,
+        "rows": sweep.frame.to_dicts(),
+        "transition": asdict(sweep.transition),
+    }
+
+
+def comparison_dict(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as JSON types."""
+    return {
+        "schema": "skiptrace.compare/1",
+        "sentence": comparison.sentence,
+        "rows": comparison.frame.to_dicts(),
+        "crossovers": comparison.crossovers.to_dicts(),
+        "later": comparison.later.to_dicts(),
+        "transitions": {name: asdict(t) for name, t in comparison.transitions.items()},
+    }
+
+
+def fusion_dict(fusion: Fusion) -> dict[str, Any]:
+    """Fusion candidates as JSON types; times in ns."""
+    frames = {name: frame.to_dicts() for name, frame in vars(fusion).items()}
+    return {"schema": "skiptrace.fusion/1", **frames}
+
+
+def print_sweep(sweep: Sweep, console: Console) -> None:
+    """Where it turns, then the curve."""
+    from skiptrace.show.frames import print_frame
+
+    for name, found in (("device", sweep.transition.device), ("TKLQT", sweep.transition.tklqt)):
+        console.print(
+            f"{_turn(sweep.name, found.parameter)} ({name}): {found.reason}.", markup=False
+        )
+    shown = sweep.frame.select(
+        "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns", "busy_share",
+        "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",
+    ).rename({"parameter": sweep.name})  # fmt: skip
+    print_frame(console, "Median step of each trace", shown, rows=50)
+
+
+def _turn(name: str, parameter: object) -> str:
+    return f"GPU-bound from {name} {parameter}" if parameter is not None else "No turn"
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """The sentence, then the ratios."""
+    from skiptrace.show.frames import print_frame
+
+    console.print(comparison.sentence, markup=False)
+    print_frame(console, "Over the baseline (below 1 is faster)", comparison.frame, rows=50)
+    print_frame(console, "Where the faster platform changes", comparison.crossovers)
+    print_frame(console, "How much later it turns", comparison.later)
+
+
+def print_fusion(fusion: Fusion, console: Console) -> None:
+    """What to fuse first, then what each chain length would save."""
+    from skiptrace.show.frames import print_frame
+
+    if fusion.ranking.is_empty():
+        console.print("No chain of kernels always repeats: nothing to fuse for certain.")
+    else:
+        ranked = fusion.ranking.select(
+            "length", "chain", "count", "launches_saved", "host_ns", "kernel_ns", "root_ops"
+        )
+        print_frame(console, "Chains to fuse, by the host time between their launches", ranked, 12)
+    print_frame(console, "If all chains of one length were fused", fusion.savings)
