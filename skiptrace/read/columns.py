@@ -15,6 +15,7 @@ from skiptrace.read.decode import no_gc
 from skiptrace.read.pairs import match_pairs
 from skiptrace.read.times import to_ns
 
+_FIELDS = ("correlation", "external_id", "device", "stream", "sync_kind", "collective")
 INT64 = (-(2**63), 2**63 - 1)
 _PHASES = {
     "X",
@@ -203,6 +204,12 @@ def _pair(raw: RawEvents) -> pl.DataFrame:
         ended = np.setdiff1d(np.flatnonzero((half["ph"] == "E").to_numpy()), end[end >= 0])
         _note(raw, "stray_end", ids[ended])
     pairs = half[begin].with_columns(pl.Series("dur_ns", until - times[begin]))
+    # A begin's fields, and those that only its end has.
+    closing = half[np.maximum(end, 0)].select(_FIELDS)
+    closed = pl.Series(end >= 0)
+    pairs = pairs.with_columns(
+        pl.coalesce(c, pl.when(closed).then(closing[c])).alias(c) for c in _FIELDS
+    )
     return pl.concat([frame.filter(pl.col("ph") == "X"), pairs]).sort("id")
 
 

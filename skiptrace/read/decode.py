@@ -62,9 +62,20 @@ def _parse(data: bytes, name: str) -> object:
     try:
         with no_gc():
             return orjson.loads(keep_digits(data))
-    except orjson.JSONDecodeError as error:
-        # The decoder counts characters; people seek by bytes.
-        offset = len(data[: 4 * error.pos + 4].decode("utf-8", "replace")[: error.pos].encode())
+    except orjson.JSONDecodeError:
         if not data.strip():
             raise ReadError.empty(name) from None
-        raise ReadError.not_json(name, offset, error.msg) from None
+        raise ReadError.not_json(name, *_fault(data)) from None
+
+
+def _fault(data: bytes) -> tuple[int, str]:
+    """The byte at which the text is no JSON, and why."""
+    try:
+        text = data.decode()
+        orjson.loads(data)  # again, since quoted digits shift what follows them
+    except UnicodeDecodeError as error:
+        return error.start, "not UTF-8 text"
+    except orjson.JSONDecodeError as error:
+        # The decoder counts characters; people seek by bytes.
+        return len(text[: error.pos].encode()), error.msg
+    return 0, "a time is no number"

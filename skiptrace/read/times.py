@@ -16,7 +16,9 @@ _FLOAT_EXACT_US = 2.0**43
 
 # Numbers whose nanoseconds a double cannot hold: at least 2**43 (8.796e12) with a fraction, or
 # large with more digits than nanoseconds, where the double's error could tip the rounding.
-_LOSSY_TS = re.compile(rb'"ts"\s*:\s*-?(?:(?:[89]\d{12}|\d{14,})\.\d|\d{11,}\.\d{4,})')
+_LOSSY_TS = re.compile(
+    rb'"ts"\s*:\s*-?(?:(?:[89]\d{12}|\d{14,})\.\d|\d{11,}\.\d{4,}|\d+\.\d{13,}[eE])'
+)
 _TS = re.compile(rb'("ts"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
 
 
@@ -63,7 +65,12 @@ def _from_floats(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, B
     number = np.where(valid, number, 0.0)
     # Scaling in one step (number * 1000) would round twice; the parts apart are exact.
     whole = np.trunc(number)
-    ns = whole.astype(np.int64) * 1000 + np.rint((number - whole) * 1000).astype(np.int64)
+    part = (number - whole) * 1000
+    ns = whole.astype(np.int64) * 1000 + np.rint(part).astype(np.int64)
+    # Close to half a nanosecond the shortest digits decide, as they do for text.
+    near = np.abs(np.abs(part - np.trunc(part)) - 0.5) < 0.002
+    for i in np.flatnonzero(near & (np.abs(number) < 1e10)):
+        ns[i] = _from_decimal(repr(float(number[i]))) or 0
     return ns, valid
 
 
@@ -90,7 +97,7 @@ def _from_text(texts: list[str | None]) -> tuple[Ints, Bools]:
 
 def _from_decimal(text: str | None) -> int | None:
     try:
-        number = Decimal((text or "").strip())
+        number = Decimal((text or "").strip().replace("_", "?"))  # Python alone allows 1_000
         if not number.is_finite() or number.adjusted() > 18:
             return None
         ns = int((number * 1000).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
