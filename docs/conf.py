@@ -26,7 +26,13 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 # The examples of pages are {doctest} blocks, run by Sphinx; those of docstrings are run by pytest.
-doctest_global_setup = "import skiptrace as sk"
+# The width of printed frames is fixed: it would follow the terminal of whoever builds.
+doctest_global_setup = """
+import polars as pl
+import skiptrace as sk
+
+pl.Config(tbl_width_chars=100, fmt_str_lengths=60)
+"""
 doctest_test_doctest_blocks = ""
 napoleon_google_docstring = False
 python_maximum_signature_line_length = 88
