@@ -137,10 +137,10 @@ class Call(Span):
     @property
     def copy_blocks(self) -> bool:
         """A memcpy call that blocks until its work ends: by its name, or seen to do so."""
-        if self.works and any(w.kind != "memcpy" for w in self.works):
-            return False
         if COPIES.search(self.name) and not QUEUED.search(self.name):
             return True
+        if any(w.kind != "memcpy" for w in self.works):
+            return False
         return bool(self.works) and self.end >= max(w.end for w in self.works)
 
 
@@ -512,7 +512,7 @@ class Oracle:
         row |= {"kernels": len(kernels), "works": len(works), "kernel_ns": sum(kernels)}
         row["akd_ns"] = round(Fraction(sum(kernels), len(kernels))) if kernels else None
         row["busy_ns"] = sum(length(union(w.interval for w in g)) for g in devices.values())
-        if start is None or end is None:
+        if start is None or end is None or end <= start:  # clocks disagree: no latency
             return row
         il = end - start
         idle = sum(il - length(clip(self.busy(d), start, end)) for d in devices)
@@ -520,7 +520,7 @@ class Oracle:
         cpu = length(union(p for t in threads for p in clip(t.cpu_busy, start, end)))
         row |= {"il_ns": il, "gpu_idle_ns": idle, "cpu_busy_ns": cpu, "cpu_idle_ns": il - cpu}
         row["gpu_idle_paper_ns"] = il * len(devices) - sum(kernels)
-        row["busy_share"] = 1 - idle / (il * len(devices)) if il else None
+        row["busy_share"] = 1 - idle / (il * len(devices))
         row["hdbi_share"] = sum(kernels) / (sum(kernels) + cpu) if sum(kernels) + cpu else None
         return row
 

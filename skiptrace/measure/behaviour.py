@@ -21,11 +21,15 @@ def waiting_calls(trace: Trace) -> pl.DataFrame:
 
 def copying_calls(trace: Trace) -> pl.DataFrame:
     """Copies that block: by name, or because they returned only after their work had ended."""
-    copies = trace.whole.launches.filter(pl.col("kind") == "memcpy")
     ended = (
-        trace.whole.work.join(copies.select(launch="id"), on="launch", how="semi")
+        trace.whole.work.filter(pl.col("launch").is_not_null())
         .group_by("launch")
-        .agg(copied=(pl.col("start_ns") + pl.col("dur_ns")).max())
+        .agg(
+            copied=(pl.col("start_ns") + pl.col("dur_ns")).max(),
+            copies=(pl.col("kind") == "memcpy").all(),
+        )
+        .filter("copies")
+        .drop("copies")
     )
     calls = trace.whole.calls.join(
         ended, left_on="id", right_on="launch", how="left", maintain_order="left"

@@ -10,6 +10,7 @@ from skiptrace.measure.activity import ThreadActivity, thread_activities
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest
 from skiptrace.model.schema import ACTIVITIES, IDLE_GAPS, conform, empty
+from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
 
 SYNC_SLACK = 0.5
@@ -91,6 +92,8 @@ def find_gaps(trace: Trace) -> pl.DataFrame:
             )
         )
     gaps = pl.concat(parts) if parts else works.with_columns(next_work="id")
+    if trace.whole.steps["name"].to_list() == [ALL]:  # then unlinked work has that step too
+        gaps = gaps.with_columns(step=pl.lit(ALL))
     first = (
         trace.whole.work.filter(pl.col("launch").is_not_null())
         .sort("start_ns", "id")

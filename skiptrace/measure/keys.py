@@ -19,7 +19,8 @@ def check_key(what: str, given: object, valid: Iterable[str]) -> str:
 
 def check_keys(given: str | Sequence[str], valid: Mapping[str, object]) -> list[str]:
     """One key or a list of them, checked; repeated keys count once."""
-    keys = [given] if isinstance(given, str) else list(given)
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    keys = list(given) if several else [given]
     if not keys:
         raise UnknownKeyError.of("by", given, valid)
     return list(dict.fromkeys(check_key("by", key, valid) for key in keys))
