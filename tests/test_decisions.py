@@ -1,0 +1,72 @@
+"""The figures that docs/decisions.md gives as reasons, on the real traces that they come from."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from helpers import trace_path
+
+import skiptrace as sk
+from skiptrace.intervals import contains, union
+from skiptrace.model.categories import WAITS
+
+HOST = ("python_ns", "dataloader_ns", "alloc_ns", "copy_ns")
+CAUSES = (
+    "alloc", "copy", "dataloader", "gpu", "launch", "mixed", "python", "python-stack", "sleep",
+    "streamwait", "sync",
+)  # fmt: skip
+
+
+def by_the_letter(trace: sk.Trace) -> dict[str, int]:
+    """Idle time by cause if every wait over a gap's start counted, also one behind the launch."""
+    launches = trace.launches.select("tid", launch="id")
+    owner = trace.work.select("launch", next_work="id").join(launches, on="launch", how="left")
+    gaps = sk.idle_gaps(trace).join(owner, on="next_work", how="left", maintain_order="left")
+    calls = trace.calls.filter(pl.col("name").str.contains(WAITS))
+    covered = pl.Series([False] * len(gaps))
+    for (tid,), group in calls.group_by("tid"):
+        start = group["start_ns"].to_numpy()
+        waits = union(start, start + group["dur_ns"].to_numpy())
+        inside = pl.Series(contains(waits, gaps["start_ns"].to_numpy()))
+        covered |= inside & (gaps["tid"] == tid).fill_null(value=False)
+    is_sync = covered & (2 * gaps.select(pl.sum_horizontal(HOST)).to_series() <= gaps["dur_ns"])
+    cause = pl.when(is_sync).then(pl.lit("sync")).otherwise("cause")
+    summed = gaps.group_by(cause.alias("cause")).agg(pl.col("dur_ns").sum())
+    return dict(summed.rows())
+
+
+def causes(trace: sk.Trace) -> dict[str, int]:
+    return dict(sk.idle_causes(trace).select("cause", "idle_ns").rows())
+
+
+def test_work_of_no_length_splits_gaps() -> None:
+    trace = sk.load(trace_path("public/kineto_2021_resnet50_num_workers_0"))
+    start = trace.work["start_ns"].to_numpy()
+    merged = union(start, start + trace.work["dur_ns"].to_numpy())
+    gaps = sk.idle_gaps(trace)
+    assert trace.work.filter(kind="kernel", dur_ns=0).height == 636
+    assert (len(gaps), len(merged[0]) - 1) == (8921, 8285)
+    assert gaps["dur_ns"].sum() == int((merged[0][1:] - merged[1][:-1]).sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "letter", "ours"),
+    [("gpt2_b128_s512_eager", 1.31, 0.07), ("gpt2_b1_s512_mask4d-cudagraph", 0.40, 0)],
+)
+def test_sync_by_the_letter_blames_the_last_wait(name: str, letter: float, ours: float) -> None:
+    trace = sk.load(trace_path(f"h100/{name}"))
+    assert round(by_the_letter(trace)["sync"] / 1e6, 2) == letter
+    assert round(causes(trace).get("sync", 0) / 1e6, 2) == ours
+
+
+@pytest.mark.parametrize("label", CAUSES)
+def test_the_labelled_traces_have_the_same_largest_cause_either_way(label: str) -> None:
+    trace = sk.load(trace_path(f"h100/cause_{label}_v0"))
+    letter, ours = by_the_letter(trace), causes(trace)
+    assert max(letter, key=letter.__getitem__) == max(ours, key=ours.__getitem__)
+
+
+def test_queue_share_would_call_a_training_step_device_bound() -> None:
+    row = sk.boundedness(sk.load(trace_path("h100/gpt2_train_b4")), by="trace").row(0, named=True)
+    assert (round(row["queue_share"], 2), round(row["busy_share"], 2)) == (0.93, 0.29)
+    assert row["verdict"] == "cpu"
