@@ -108,6 +108,14 @@ class StepError(SkiptraceError, LookupError):
         )
 
     @classmethod
+    def no_steps(cls, given: object) -> StepError:
+        """Neither a pattern nor a window."""
+        return cls(
+            f"steps= takes a name or pattern, a list of those, or a list of windows (start_ns, "
+            f"end_ns) or (name, start_ns, end_ns), and {given!r} is none of these"
+        )
+
+    @classmethod
     def bad_window(cls, start: object, end: object) -> StepError:
         """A window that does not end after it starts."""
         return cls(
@@ -139,6 +147,14 @@ class SweepError(SkiptraceError, ValueError):
     def empty(cls, given: object) -> SweepError:
         """Nothing to sweep over."""
         return cls(f"a sweep needs at least one trace, got {given!r}")
+
+    @classmethod
+    def no_points(cls, given: object) -> SweepError:
+        """Something that maps no parameter to a trace."""
+        return cls(
+            f"a sweep takes a mapping parameter -> trace or path, or a path pattern such as "
+            f"'gpt2_b{{batch}}.json.gz', got {given!r:.80}"
+        )
 
     @classmethod
     def unordered(cls, parameters: Iterable[object]) -> SweepError:
@@ -175,6 +191,14 @@ class SweepError(SkiptraceError, ValueError):
         """Two points that are not apart."""
         return cls(
             f"the two traces need numeric parameters, small < large, got {small!r}, {large!r}"
+        )
+
+    @classmethod
+    def not_an_end(cls, given: object) -> SweepError:
+        """Neither a trace nor a trace with its parameter."""
+        return cls(
+            "a trace of a sweep is given as a trace or path, as (parameter, trace) or as "
+            f"{{parameter: trace}}, got {given!r:.80}"
         )
 
     @classmethod

@@ -29,7 +29,11 @@ class Kernels:
 
 
 def kernel_runs(trace: Trace, *, across_sync: bool) -> Kernels:
-    """Linked kernels in launch order per device, stream and step, cut at calls that wait."""
+    """Linked kernels in launch order per device, stream and step, cut at calls that wait.
+
+    A call that waits cuts the chains of its own process, whichever thread makes it. Streams of
+    the same number in two processes are two streams.
+    """
     launches = trace.launches.select(
         "pid", "kind", "step", "root_op", "launch_ns", launch="id", call_ns="start_ns"
     )
@@ -42,9 +46,13 @@ def kernel_runs(trace: Trace, *, across_sync: bool) -> Kernels:
         .sort("call_ns", "start_ns", "id")
         .join_asof(waits, left_on="call_ns", right_on="wait_ns", by="pid", check_sortedness=False)
         .with_columns(cut=pl.lit(0) if across_sync else pl.col("cut").fill_null(0))
-        .sort("device", "stream", "step", "call_ns", "start_ns", "id", nulls_last=True)
+        .sort("device", "stream", "step", "pid", "call_ns", "start_ns", "id", nulls_last=True)
     )
-    run = frame.select(pl.struct("device", "stream", "step", "cut").rle_id()).to_series().to_numpy()
+    run = (
+        frame.select(pl.struct("device", "stream", "step", "pid", "cut").rle_id())
+        .to_series()
+        .to_numpy()
+    )
     ends = np.searchsorted(run, run, side="right")
     return Kernels(
         frame,

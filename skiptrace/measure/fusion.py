@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -80,11 +81,7 @@ def fusion(
     Proximity score, ``K_fused = K_eager - sum n_C (L - 1)`` and the ideal speed-up
     ``K_eager / K_fused``: arXiv 2504.11750.
     """
-    sizes = sorted(set(lengths))
-    if not sizes or sizes[0] < 2:
-        raise UnknownKeyError.of("chain length", lengths, ["integers from 2 on"])
-    if not 0 < threshold <= 1:
-        raise UnknownKeyError.of("threshold", threshold, ["a number in (0, 1]"])
+    sizes = _checked(lengths, threshold)
     kernels = kernel_runs(trace, across_sync=across_sync)
     eager = int((trace.launches["kernels"] > 0).sum())
     if kernels.frame.is_empty():
@@ -104,14 +101,29 @@ def fusion(
     )
 
 
+def _checked(lengths: object, threshold: object) -> list[int]:
+    """The chain lengths, each once, ascending."""
+    given: list[Any] = list(lengths) if isinstance(lengths, Iterable) else []
+    if not given or not all(isinstance(n, (int, np.integer)) and n >= 2 for n in given):
+        raise UnknownKeyError.of("chain lengths", lengths, ["a list of integers from 2 on"])
+    if not isinstance(threshold, (int, float)) or not 0 < threshold <= 1:
+        raise UnknownKeyError.of("threshold", threshold, ["a number in (0, 1]"])
+    return sorted({int(n) for n in given})
+
+
 @dataclass(frozen=True)
 class _Chains:
-    """Candidates of one length: figures, where each first starts, and its instances."""
+    """Candidates of one length: figures, and where each starts."""
 
     length: int
     unique: int
     frame: pl.DataFrame
     first: Ints
+    """Where each candidate first starts."""
+    starts: Ints
+    """Every place where a candidate starts."""
+    owner: Ints
+    """Which candidate starts there: its row in the frame."""
     windows: Ints
 
 
@@ -124,8 +136,8 @@ def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -
     first_count = np.bincount(kernels.names)[kernels.names[first]]
     proximity = count / first_count
     is_candidate: Bools = proximity >= threshold
-    starts = places[is_candidate[which]] if len(places) else places
-    taken = starts[spaced(starts, length)] if len(starts) else starts
+    starts = places[is_candidate[which]]
+    taken = starts[spaced(starts, length)]
     owner = np.searchsorted(chain, windows[taken])
     instances = np.bincount(owner, minlength=len(chain))
     sums = {
@@ -143,7 +155,12 @@ def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -
         }
     ).filter(pl.Series(is_candidate))
     order = np.lexsort((first[is_candidate], -frame["launches_saved"].to_numpy()))
-    return _Chains(length, len(chain), frame[order], first[is_candidate][order], windows)
+    row = np.zeros(len(chain), np.int64)
+    row[np.flatnonzero(is_candidate)[order]] = np.arange(len(order))
+    at_starts = row[which[is_candidate[which]]]
+    return _Chains(
+        length, len(chain), frame[order], first[is_candidate][order], starts, at_starts, windows
+    )
 
 
 def _instance_sums(kernels: Kernels, taken: Ints, length: int) -> dict[str, Ints]:
@@ -169,22 +186,35 @@ def _instance_sums(kernels: Kernels, taken: Ints, length: int) -> dict[str, Ints
 
 def _described(trace: Trace, kernels: Kernels, chains: _Chains) -> pl.DataFrame:
     """Add the kernel names of each candidate and the root operators in which it occurs."""
-    names = kernels.frame["name"]
     inside = chains.first[:, None] + np.arange(chains.length)
-    lists = pl.DataFrame(
+    names = pl.DataFrame(
         {
-            "at": np.repeat(np.arange(len(chains.first)), chains.length),
-            "chain": names.gather(inside.ravel()),
-            "root_op": names_of(trace.whole.ops, kernels.frame["root_op"].gather(inside.ravel())),
+            "row": np.repeat(np.arange(len(chains.first)), chains.length),
+            "chain": kernels.frame["name"].gather(inside.ravel()),
         }
     )
-    grouped = lists.group_by("at", maintain_order=True).agg(
-        "chain",
-        root_ops=pl.col("root_op").drop_nulls().unique(maintain_order=True),
-    )
+    lists = names.group_by("row", maintain_order=True).agg("chain")["chain"]
+    roots = names_of(trace.whole.ops, kernels.frame["root_op"])
     return conform(
-        chains.frame.with_columns(grouped["chain"], grouped["root_ops"]), FUSION_CANDIDATES
+        chains.frame.with_columns(lists, _roots(roots, chains).alias("root_ops")),
+        FUSION_CANDIDATES,
     )
+
+
+def _roots(roots: pl.Series, chains: _Chains) -> pl.Series:
+    """Root operators of each candidate over all its occurrences, by the place in the chain."""
+    names = roots.drop_nulls().unique().sort()
+    code = roots.replace_strict(names, range(len(names)), default=-1, return_dtype=pl.Int64)
+    codes = code.fill_null(-1).to_numpy()
+    # From the last place to the first, so that what stays is where the operator first occurs.
+    place = np.full((len(chains.first), len(names) + 1), -1)
+    for offset in reversed(range(chains.length)):
+        place[chains.owner, codes[chains.starts + offset]] = offset
+    row, column = np.nonzero(place[:, :-1] >= 0)
+    found = pl.DataFrame({"row": row, "at": place[row, column], "name": names.gather(column)})
+    lists = found.sort("row", "at", "name").group_by("row").agg("name")
+    rows = pl.DataFrame({"row": np.arange(len(chains.first))})
+    return rows.join(lists, on="row", how="left", maintain_order="left")["name"].fill_null([])
 
 
 def _ranking(candidates: pl.DataFrame, found: list[_Chains]) -> pl.DataFrame:
@@ -198,6 +228,8 @@ def _ranking(candidates: pl.DataFrame, found: list[_Chains]) -> pl.DataFrame:
 def _is_maximal(index: int, found: list[_Chains]) -> Bools:
     """Whether no longer candidate of the same count contains the candidate."""
     short = found[index]
+    if short.frame.is_empty():
+        return np.zeros(0, np.bool_)
     count = short.frame["count"].to_numpy()
     keep = np.ones(len(count), np.bool_)
     number = short.windows[short.first]
@@ -206,9 +238,7 @@ def _is_maximal(index: int, found: list[_Chains]) -> Bools:
         inner = longer.first[:, None] + np.arange(longer.length - short.length + 1)
         held = short.windows[inner.ravel()]
         place = np.searchsorted(number, held, sorter=by_number)
-        place = by_number[np.minimum(place, len(number) - 1)] if len(number) else place
-        if not len(number):
-            break
+        place = by_number[np.minimum(place, len(number) - 1)]
         same = number[place] == held
         outer_count = np.repeat(longer.frame["count"].to_numpy(), inner.shape[1])
         keep[place[same & (count[place] == outer_count)]] = False

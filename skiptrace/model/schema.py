@@ -200,7 +200,7 @@ FUSION_CANDIDATES = (
     Column("kernel_ns", _I, "ns", "sum of the durations of their kernels"),
     Column("launch_ns", _I, "ns", "sum of launch time (without queueing) of their launches"),
     Column("host_ns", _I, "ns", "host time from first to last launch of the instances"),
-    Column("root_ops", pl.List(pl.String), "", "outermost operators around its first occurrence"),
+    Column("root_ops", pl.List(pl.String), "", "outermost operators in which it occurs"),
 )
 FUSION_SAVINGS = (
     Column("length", _I, "", "kernels in a chain"),

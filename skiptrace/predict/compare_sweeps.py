@@ -21,6 +21,9 @@ _RATIOS = {
 }
 """Ratio -> the figure of the sweep it divides."""
 
+EVEN = 0.005
+"""Logs of ratios this near to each other round to the same figure: the sides are even."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -59,22 +62,28 @@ def compare_sweeps(sweeps: Mapping[str, Sweep]) -> Comparison:
     if len(sweeps) < 2:
         raise SweepError.too_few(list(sweeps))
     (base, baseline), *others = sweeps.items()
-    frames = {name: _ratios(baseline, other, name) for name, other in others}
-    for name, frame in frames.items():
-        if frame.is_empty():
-            raise SweepError.nothing_shared(base, name)
+    frames = {name: _ratios(base, baseline, name, other) for name, other in others}
     transitions = {name: s.transition for name, s in sweeps.items()}
     return Comparison(
-        pl.concat(frames.values()),
-        pl.concat([_crossovers(name, frame) for name, frame in frames.items()]),
+        pl.concat(frames.values(), how="vertical_relaxed"),
+        pl.concat([_crossovers(n, f) for n, f in frames.items()], how="vertical_relaxed"),
         transitions,
         _later(transitions, base),
         " ".join(_sentence(base, name, frame) for name, frame in frames.items()),
     )
 
 
-def _ratios(baseline: Sweep, other: Sweep, name: str) -> pl.DataFrame:
-    both = baseline.frame.join(other.frame, on="parameter", suffix="_other").sort("parameter")
+def _ratios(base: str, baseline: Sweep, name: str, other: Sweep) -> pl.DataFrame:
+    frames = [baseline.frame, other.frame]
+    kinds = {frame["parameter"].dtype for frame in frames}
+    if len(kinds) > 1:
+        if not all(kind.is_numeric() for kind in kinds):
+            raise SweepError.nothing_shared(base, name)
+        # Whole numbers in one sweep may be fractions in the other.
+        frames = [frame.with_columns(pl.col("parameter").cast(pl.Float64)) for frame in frames]
+    both = frames[0].join(frames[1], on="parameter", suffix="_other").sort("parameter")
+    if both.is_empty():
+        raise SweepError.nothing_shared(base, name)
     return both.select(
         "parameter",
         pl.lit(name).alias("platform"),
@@ -91,7 +100,8 @@ def _ratios(baseline: Sweep, other: Sweep, name: str) -> pl.DataFrame:
 
 def _crossovers(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     faster = pl.col("il_ratio") < 1
-    before = frame.filter(pl.col("il_ratio").is_not_null()).with_columns(
+    # A tie changes nothing: the platform that was faster before it may be so after it.
+    before = frame.filter(pl.col("il_ratio") != 1).with_columns(
         after=pl.col("parameter").shift(1), changed=faster != faster.shift(1)
     )
     return before.filter(pl.col("changed").fill_null(value=False)).select(
@@ -129,10 +139,13 @@ def _sentence(base: str, name: str, frame: pl.DataFrame) -> str:
                 f"x the time"
             )
     host, device = _mean(frame["host_ratio"]), _mean(frame["device_ratio"])
-    larger = "host" if abs(math.log(host)) > abs(math.log(device)) else "device"
+    apart = abs(math.log(host)) - abs(math.log(device))
+    larger = "neither makes a"
+    if abs(apart) > EVEN:
+        larger = f"the {'host' if apart > 0 else 'device'} makes the"
     parts.append(
         f"over all points its host takes {host:.2f} x the CPU time and its device {device:.2f} x "
-        f"the kernel time, so the {larger} makes the larger difference"
+        f"the kernel time, so {larger} larger difference"
     )
     return f"{name} against {base}: {'; '.join(parts)}."
 

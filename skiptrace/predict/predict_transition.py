@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 
-from skiptrace.errors import SweepError
+from skiptrace.errors import SweepError, TraceWarning
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
-from skiptrace.predict.sweep import point
+from skiptrace.predict.sweep import Source, point
 from skiptrace.predict.transition import DEVICE_SHARE
 
-End: TypeAlias = (
-    Trace
-    | str
-    | PathLike[str]
-    | tuple[float, "Trace | str | PathLike[str]"]
-    | Mapping[float, Trace]
-)
+End: TypeAlias = Source | tuple[float, Source] | Mapping[float, Source]
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,8 @@ class PredictedTransition:
     """Where the device is expected to reach half of the latency."""
 
     parameter: float | None
-    """The parameter, between the two given or beyond; None where device time does not grow."""
+    """The parameter, between the two given or beyond; None where there is none above 0: device time
+    does not grow, or its fixed part alone reaches half of the latency."""
     low: float | None
     """The same from the shortest recorded step of the small trace."""
     high: float | None
@@ -71,20 +67,33 @@ def predict_transition(
     ------
     SweepError
         No parameters to be found, small not below large, or a trace without kernels.
+
+    Warns
+    -----
+    TraceWarning
+        The small trace is not CPU-bound, so that its latency does not tell the host's time.
     """
     (low, first), (high, last) = _with_parameters(small, large, parameters)
     ends = [t if isinstance(t, Trace) else load(t) for t in (first, last)]
     rows = [point(t, None).row(0, named=True) for t in ends]
     for row, which in zip(rows, ("small", "large"), strict=True):
-        if not row["kernels"] or row["il_ns"] is None:
+        if not row["launches"] or row["il_ns"] is None:
             raise SweepError.no_device_time(which)
+    if rows[0]["busy_share"] >= DEVICE_SHARE:
+        warnings.warn(
+            f"the trace at {low:g} is not CPU-bound: its device worked "
+            f"{100 * rows[0]['busy_share']:.0f} % of the latency, which so is not the host's time",
+            TraceWarning,
+            stacklevel=2,
+        )
     sums = [_by_group(t, row["step"]) for t, row in zip(ends, rows, strict=True)]
     device = _lines(sums[0], sums[1], low, high)
     launches = rows[1]["launches"] / rows[0]["launches"]
     fixed, slope = float(device["fixed_ns"].sum()), float(device["per_unit_ns"].sum())
 
     def crossing(il_ns: int) -> float | None:
-        return (DEVICE_SHARE * il_ns * launches - fixed) / slope if slope > 0 else None
+        found = (DEVICE_SHARE * il_ns * launches - fixed) / slope if slope > 0 else 0
+        return found if found > 0 else None
 
     return PredictedTransition(
         crossing(rows[0]["il_ns"]),
@@ -119,9 +128,6 @@ def _lines(small: pl.DataFrame, large: pl.DataFrame, low: float, high: float) ->
     )
 
 
-Source: TypeAlias = Trace | str | PathLike[str]
-
-
 def _with_parameters(
     small: End, large: End, given: tuple[float, float] | None
 ) -> tuple[tuple[float, Source], tuple[float, Source]]:
@@ -130,21 +136,23 @@ def _with_parameters(
         low, high = given
     elif low is None or high is None:
         low, high = _from_names(first, last)
-    if low is None or high is None or not low < high:
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    if not numbers or not low < high:
         raise SweepError.not_rising(low, high)
     return (low, first), (high, last)
 
 
-def _unpack(end: End) -> tuple[float | None, Source]:
-    if isinstance(end, tuple):
+def _unpack(end: End) -> tuple[Any, Source]:
+    if isinstance(end, Mapping) and len(end) == 1:
+        end = next(iter(end.items()))
+    if isinstance(end, tuple) and len(end) == 2:
         return end
-    if isinstance(end, Mapping):
-        ((parameter, trace),) = end.items()
-        return parameter, trace
+    if not isinstance(end, (Trace, str, PathLike)):
+        raise SweepError.not_an_end(end)
     return None, end
 
 
-def _from_names(first: Source, last: Source) -> tuple[float | None, float | None]:
+def _from_names(first: Source, last: Source) -> tuple[Any, Any]:
     """The one number in which two file names differ."""
     names = [Path(t.meta.source if isinstance(t, Trace) else t).name for t in (first, last)]
     numbers = [re.findall(r"\d+", name) for name in names]

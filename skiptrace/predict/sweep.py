@@ -5,17 +5,16 @@ from __future__ import annotations
 import glob
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from os import PathLike, cpu_count
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import polars as pl
 
-from skiptrace.errors import SweepError
+from skiptrace.errors import SweepError, TraceWarning
 from skiptrace.measure.summary import summary
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
@@ -23,9 +22,11 @@ from skiptrace.model.rounding import mean_of
 from skiptrace.model.schema import SWEEP, conform
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
+from skiptrace.predict.pool import map_processes
 from skiptrace.predict.transition import DEVICE_SHARE, KNEE, Transition, find_transition
 
-Points: TypeAlias = Mapping[Any, "Trace | str | PathLike[str]"]
+Source: TypeAlias = Trace | str | PathLike[str]
+Points: TypeAlias = Mapping[Any, Source] | Iterable[tuple[Any, Source]]
 
 POOL_BYTES = 40_000_000
 """Below this many bytes of files, starting processes costs more than it saves."""
@@ -53,7 +54,7 @@ class Sweep:
 
 
 def sweep(
-    traces: Points | str,
+    traces: Points | str | PathLike[str],
     *,
     name: str | None = None,
     floor: Floor | None = None,
@@ -65,9 +66,9 @@ def sweep(
     Parameters
     ----------
     traces
-        A mapping parameter -> trace or path; or a path pattern with the parameter in braces,
-        ``"runs/gpt2_b{batch}_s512.json.gz"`` (other wildcards as in `glob`; the parameter is a
-        whole number; a single ``*`` and no braces means the parameter).
+        A mapping parameter -> trace or path, or pairs of them; or a path pattern with the parameter
+        in braces, ``"runs/gpt2_b{batch}_s512.json.gz"`` (other wildcards as in `glob`; the
+        parameter is a whole number; a single ``*`` and no braces means the parameter).
     name
         Name of the parameter; by default that in the braces, else ``parameter``.
     floor
@@ -91,6 +92,11 @@ def sweep(
     ReadError
         A path that cannot be read as a trace; the message names it.
 
+    Warns
+    -----
+    TraceWarning
+        The traces ran on devices of different names: compare those with `compare_sweeps`.
+
     Notes
     -----
     ``tklqt``: the first parameter from which on TKLQT per launch stays at or above twice its
@@ -101,27 +107,63 @@ def sweep(
     ----------
     The transition by TKLQT: arXiv 2504.11750.
     """
-    points, label = _matched(traces) if isinstance(traces, str) else (dict(traces), "parameter")
-    if not points:
-        raise SweepError.empty(traces)
+    points, label = _points(traces)
     try:
         ordered = sorted(points)
     except TypeError as error:
         raise SweepError.unordered(points) from error
     if any(isinstance(p, float) and math.isnan(p) for p in ordered):
         raise SweepError.unordered(points)
-    rows = []
-    for row in _rows([points[p] for p in ordered], floor, workers):
-        rows.append(row)
+    found = []
+    for measured in _measured([points[p] for p in ordered], floor, workers):
+        found.append(measured)
         if progress:
-            progress(len(rows), len(ordered))
-    frame = pl.concat(rows).with_columns(pl.Series("parameter", ordered, strict=False))
+            progress(len(found), len(ordered))
+    _warn_if_mixed(ordered, [m.devices for m in found])
+    frame = pl.concat([m.row for m in found]).with_columns(
+        pl.Series("parameter", ordered, strict=False)
+    )
     schema = tuple(c for c in SWEEP if c.name != "parameter")
     frame = pl.concat([frame.select("parameter"), conform(frame, schema)], how="horizontal")
     return Sweep(frame, _transitions(frame), name or label)
 
 
-def _matched(pattern: str) -> tuple[dict[Any, Path], str]:
+def _points(traces: Points | str | PathLike[str]) -> tuple[dict[Any, Source], str]:
+    """Parameter -> trace, and the name of the parameter."""
+    if isinstance(traces, (str, PathLike)):
+        return _matched(str(traces))
+    try:
+        pairs = [(p, t) for p, t in (traces.items() if isinstance(traces, Mapping) else traces)]
+        points = dict(pairs)
+    except (TypeError, ValueError) as error:
+        raise SweepError.no_points(traces) from error
+    for parameter in points:
+        same = [str(trace) for p, trace in pairs if p == parameter]
+        if len(same) > 1:
+            raise SweepError.repeated(parameter, same)
+    if not points:
+        raise SweepError.empty(traces)
+    return points, "parameter"
+
+
+def _warn_if_mixed(parameters: Sequence[Any], devices: Sequence[frozenset[str]]) -> None:
+    """A sweep over a parameter in which the machine changes too tells neither apart."""
+    kinds = {names: p for p, names in zip(reversed(parameters), reversed(devices), strict=True)}
+    kinds.pop(frozenset(), None)
+    if len(kinds) > 1:
+        shown = "; ".join(
+            f"{' and '.join(sorted(names))} from {p!r} on"
+            for names, p in sorted(kinds.items(), key=lambda kind: parameters.index(kind[1]))
+        )
+        warnings.warn(
+            f"the traces of this sweep ran on different devices ({shown}), so that its curve and "
+            "transitions mix them: sweep each apart, and compare with sk.compare_sweeps()",
+            TraceWarning,
+            stacklevel=3,
+        )
+
+
+def _matched(pattern: str) -> tuple[dict[Any, Source], str]:
     """Paths that fit a pattern with one ``{parameter}``, by its number."""
     braces = re.findall(r"\{\w*\}", pattern)
     if not braces and pattern.count("*") == 1:
@@ -130,7 +172,7 @@ def _matched(pattern: str) -> tuple[dict[Any, Path], str]:
         raise SweepError.pattern(pattern)
     before, after = pattern.split(braces[0])
     fits = re.compile(f"{_regex(before)}(\\d+){_regex(after)}$")
-    found: dict[Any, Path] = {}
+    found: dict[Any, Source] = {}
     for path in sorted(glob.glob(f"{before}*{after}", recursive=True)):  # noqa: PTH207
         if hit := fits.match(path):
             parameter = int(hit.group(1))
@@ -142,36 +184,58 @@ def _matched(pattern: str) -> tuple[dict[Any, Path], str]:
     return found, braces[0].strip("{}*") or "parameter"
 
 
+_WILD = re.compile(r"(\*\*[/\\]|\*+|\?|\[!?\]?[^\]]*\]|[/\\])")
+
+
 def _regex(part: str) -> str:
-    """A glob's part as a regular expression; its wildcards do not cross folders."""
-    return "".join(
-        {"*": r"[^/\\]*", "?": r"[^/\\]"}.get(c, re.escape(c)) for c in part.replace("**", "*")
-    )
+    """A glob's part as a regular expression; its wildcards, but for ``**``, keep to a folder."""
+    made = []
+    for piece in _WILD.split(part):
+        if piece[:2] == "**" and piece[-1] in "/\\":
+            made.append(r"(?:.*?[/\\])?")
+        elif piece.startswith("*"):
+            made.append(r"[^/\\]*?")
+        elif piece == "?":
+            made.append(r"[^/\\]")
+        elif piece in ("/", "\\"):
+            made.append(r"[/\\]")
+        elif len(piece) > 2 and piece.startswith("["):
+            inside = piece[1:-1].replace("\\", r"\\")
+            made.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
+        else:
+            made.append(re.escape(piece))
+    return "".join(made)
 
 
-def _rows(
-    given: list[Trace | str | PathLike[str]], floor: Floor | None, workers: int | None
-) -> Iterable[pl.DataFrame]:
-    paths = [p for p in given if not isinstance(p, Trace)]
+class Measured(NamedTuple):
+    """A point of a sweep."""
+
+    row: pl.DataFrame
+    """The row of the frame, its parameter null."""
+    devices: frozenset[str]
+    """Names of the devices that worked, where the file has them."""
+
+
+def _measured(given: list[Source], floor: Floor | None, workers: int | None) -> Iterable[Measured]:
+    paths = [p for p in given if isinstance(p, (str, PathLike))]
     if workers is None:
         size = sum(Path(p).stat().st_size for p in paths if Path(p).is_file())
         workers = min(cpu_count() or 1, len(paths)) if size >= POOL_BYTES else 1
     if workers <= 1 or len(paths) < len(given):
-        return (point(p, floor) for p in given)
-    return _pooled(paths, floor, workers)
+        return (measure(p, floor) for p in given)
+    return map_processes(measure, [(str(path), floor) for path in paths], workers)
 
 
-def _pooled(
-    paths: list[str | PathLike[str]], floor: Floor | None, workers: int
-) -> Iterable[pl.DataFrame]:
-    # Spawned, not forked: polars' threads do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(point, paths, [floor] * len(paths))
-
-
-def point(source: Trace | str | PathLike[str], floor: Floor | None) -> pl.DataFrame:
-    """The one row of a trace: its median step, and the spread of all its steps."""
+def measure(source: Source, floor: Floor | None) -> Measured:
+    """One point: the figures of a trace's median step, and the devices it ran on."""
     trace = source if isinstance(source, Trace) else load(source)
+    used = trace.work["device"].unique()
+    names = {name for device, name in trace.meta.devices.items() if device in used and name}
+    return Measured(point(trace, floor), frozenset(names))
+
+
+def point(trace: Trace, floor: Floor | None) -> pl.DataFrame:
+    """The one row of a trace: its median step, and the spread of all its steps."""
     steps = summary(trace, floor=floor).join(
         boundedness(trace, floor=floor).select("step", "verdict", "floor_ns"), on="step"
     )

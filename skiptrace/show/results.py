@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from skiptrace.measure.fusion import Fusion
 from skiptrace.predict.compare_sweeps import Comparison
 from skiptrace.predict.sweep import Sweep
@@ -43,17 +45,21 @@ def fusion_dict(fusion: Fusion) -> dict[str, Any]:
 
 def print_sweep(sweep: Sweep, console: Console) -> None:
     """Where it turns, then the curve."""
+    from rich.text import Text
+
     from skiptrace.show.frames import print_frame
 
     for name, found in (("device", sweep.transition.device), ("TKLQT", sweep.transition.tklqt)):
-        console.print(
-            f"{_turn(sweep.name, found.parameter)} ({name}): {found.reason}.", markup=False
-        )
+        console.print(Text(f"{_turn(sweep.name, found.parameter)} ({name}): {found.reason}."))
     shown = sweep.frame.select(
         "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns", "busy_share",
         "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",
-    ).rename({"parameter": sweep.name})  # fmt: skip
-    print_frame(console, "Median step of each trace", shown, rows=50)
+    )  # fmt: skip
+    if shown["parameter"].dtype.is_float():
+        shown = shown.with_columns(pl.col("parameter").cast(pl.String))
+    if sweep.name not in shown.columns:
+        shown = shown.rename({"parameter": sweep.name})
+    print_frame(console, f"Median step of each trace, by {sweep.name}", shown, rows=50)
 
 
 def _turn(name: str, parameter: object) -> str:
@@ -62,9 +68,11 @@ def _turn(name: str, parameter: object) -> str:
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """The sentence, then the ratios."""
+    from rich.text import Text
+
     from skiptrace.show.frames import print_frame
 
-    console.print(comparison.sentence, markup=False)
+    console.print(Text(comparison.sentence))
     print_frame(console, "Over the baseline (below 1 is faster)", comparison.frame, rows=50)
     print_frame(console, "Where the faster platform changes", comparison.crossovers)
     print_frame(console, "How much later it turns", comparison.later)
