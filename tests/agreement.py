@@ -138,8 +138,10 @@ def assert_links(trace: sk.Trace, oracle: Oracle) -> None:
     split = ("tklqt_ns", "launch_ns", "queue_ns", "ahead_ns", "found_idle")
     links = ("op", "root_op", "step", "first_work", "kind", "kernels", "works")
     assert rows(trace.launches, *split, *links) == {
-        (x.call, x.t, x.launch_ns, x.queue_ns, x.ahead, x.found_idle)
-        + (x.op, x.root_op, x.step, x.first_work.id, x.kind, x.kernels, x.works)
+        (
+            *(x.call, x.t, x.launch_ns, x.queue_ns, x.ahead, x.found_idle),
+            *(x.op, x.root_op, x.step, x.first_work.id, x.kind, x.kernels, x.works),
+        )
         for x in oracle.launches
     }
 
@@ -160,10 +162,12 @@ def tklqt_rows(trace: sk.Trace, by: str) -> Counter[Hashable]:
 def oracle_tklqt(oracle: Oracle, by: str) -> Counter[Hashable]:
     """The same from the oracle."""
     names = [c.name for c in schema.TKLQT]
-    place = {"trace": lambda _: "all", "thread": lambda key: key[1]}.get(by, lambda key: key)
-    return _countable(
-        by, ((place(k), tuple(row[n] for n in names)) for k, row in oracle.tklqt(by).items())
-    )
+    rows = ((key, tuple(row[n] for n in names)) for key, row in oracle.tklqt(by).items())
+    if by == "trace":
+        rows = (("all", row) for _, row in rows)
+    if by == "thread":
+        rows = ((tid, row) for (_, tid), row in rows)
+    return _countable(by, rows)
 
 
 def _countable(by: str, rows: Iterable[tuple[Any, tuple[Any, ...]]]) -> Counter[Hashable]:
@@ -190,8 +194,10 @@ def assert_gaps(trace: sk.Trace, oracle: Oracle) -> None:
     activities = [f"{a}_ns" for a in schema.ACTIVITIES]
     mine = set(sk.idle_gaps(trace).select(*columns, *activities).rows())
     theirs = {
-        (g["device"], g["start"], g["end"], g["next_work"], g["step"], g["cause"])
-        + tuple(g["activities"][a] for a in schema.ACTIVITIES)
+        (
+            *(g["device"], g["start"], g["end"], g["next_work"], g["step"], g["cause"]),
+            *(g["activities"][a] for a in schema.ACTIVITIES),
+        )
         for g in oracle.gaps()
     }
     assert mine == theirs

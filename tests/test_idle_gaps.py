@@ -73,7 +73,7 @@ def test_a_gap_belongs_to_the_earliest_launch_of_works_that_end_it_together() ->
 
 
 def test_a_gap_has_the_step_of_the_work_that_ends_it() -> None:
-    trace = sk.load([step(1, 0, 12), step(2, 12, 200), *(gap().whole.source.origin)])
+    trace = gap(step(1, 0, 12), step(2, 12, 200))
     assert sk.idle_gaps(trace)["step"].to_list() == ["ProfilerStep#2"]
 
 
@@ -307,8 +307,9 @@ def test_a_graph_over_several_streams_and_devices_is_one_launch() -> None:
         kernel(50, 2, 1, device=1),
         kernel(60, 2, 1, device=1),
     ]
-    trace = sk.load([call("cudaGraphLaunch", 10, 5, 1), *graph])
-    assert gaps(trace.whole.source.origin) == [(0, 65, 80), (1, 52, 60)]
+    events = [call("cudaGraphLaunch", 10, 5, 1), *graph]
+    trace = sk.load(events)
+    assert gaps(events) == [(0, 65, 80), (1, 52, 60)]
     assert len(trace.launches) == 1
     assert [parts(trace, row) for row in (0, 1)] == [{"device": 15}, {"device": 8}]
 

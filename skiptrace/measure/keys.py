@@ -19,8 +19,9 @@ def check_key(what: str, given: object, valid: Iterable[str]) -> str:
 
 def check_keys(given: str | Sequence[str], valid: Mapping[str, object]) -> list[str]:
     """One key or a list of them, checked; repeated keys count once."""
-    several = isinstance(given, Sequence) and not isinstance(given, str)
-    keys = list(given) if several else [given]
+    asked: object = given  # whatever the caller really gave
+    several = isinstance(asked, Sequence) and not isinstance(asked, str)
+    keys = list(given) if several else [asked]
     if not keys:
         raise UnknownKeyError.of("by", given, valid)
     return list(dict.fromkeys(check_key("by", key, valid) for key in keys))

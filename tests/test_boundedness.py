@@ -1,0 +1,119 @@
+"""Verdicts and their evidence. Times in the traces are microseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from helpers import Event, call, kernel, op, step
+
+import skiptrace as sk
+from skiptrace.errors import UnknownKeyError
+
+
+def busy(work: float, il: float = 100, at: float = 0, n: int = 1) -> list[Event]:
+    """A step of latency `il` in which the device works for `work` at the end."""
+    launch = [call("cudaLaunchKernel", at + 1, 1, n), kernel(at + il - work, work, n)]
+    return [step(n, at, il), op("aten::mm", at, 5), *launch]
+
+
+def verdict(events: list[Event], **options: Any) -> dict[str, Any]:
+    return sk.boundedness(sk.load(events), **options).row(0, named=True)
+
+
+@pytest.mark.parametrize(
+    ("work", "expected", "reason"),
+    [
+        (10, "cpu", "the device worked 10.0 % of 0.1 ms: it mostly waits for the host"),
+        (49.999, "cpu", "waits for the host"),
+        (50, "balanced", "50.0 %"),
+        (79.999, "balanced", "neither side holds it back alone"),
+        (80, "gpu", "the device worked 80.0 % of 0.1 ms: the host keeps it fed"),
+        (95, "gpu", "95.0 %"),
+    ],
+)
+def test_the_verdict_rests_on_the_share_of_the_latency_that_the_device_works(
+    work: float, expected: str, reason: str
+) -> None:
+    row = verdict(busy(work))
+    assert (row["verdict"], row["busy_share"]) == (expected, pytest.approx(work / 100))
+    assert reason.removesuffix(":") in row["because"].replace(
+        " and 0 % of the launch-to-start time was queueing", ""
+    )
+
+
+def test_a_device_kept_busy_by_earlier_steps_is_not_idle() -> None:
+    events = [*busy(99, 100), *busy(5, 100, at=100, n=2), kernel(100, 94)]
+    assert sk.boundedness(sk.load(events))["verdict"].to_list() == ["gpu", "gpu"]
+
+
+def test_a_graph_is_judged_by_its_works_not_by_its_one_launch() -> None:
+    graph = [kernel(5 + 10 * i, 9.5, 1) for i in range(10)]
+    row = verdict([call("cudaGraphLaunch", 0, 3, 1), *graph])
+    assert (row["verdict"], row["tklqt_per_launch_ns"]) == ("gpu", 5000)
+
+
+def test_streams_that_take_turns_keep_the_device_busy_without_any_queue() -> None:
+    launches = [call("cudaLaunchKernel", i, 0.5, i + 1) for i in range(10)]
+    works = [kernel(10 + 10 * i, 10, i + 1, stream=i) for i in range(10)]
+    row = verdict([*launches, *works])
+    assert (row["verdict"], row["queue_share"]) == ("gpu", 0)
+
+
+def test_the_evidence_stands_beside_the_verdict() -> None:
+    events = [op("a", 0, 9), kernel(0, 40), call("cudaLaunchKernel", 10, 1, 1), kernel(40, 20, 1)]
+    row = verdict(events, floor=6000)
+    assert row["tklqt_per_launch_ns"] == 30000
+    assert row["floor_ns"] == 6000
+    assert row["queue_share"] == pytest.approx(24 / 30)
+    assert row["hdbi_share"] == pytest.approx(60 / (60 + 10))
+    assert "80 % of the launch-to-start time was queueing" in row["because"]
+
+
+def test_without_launch_time_there_is_no_queue_share() -> None:
+    row = verdict([op("a", 0, 9), call("cudaLaunchKernel", 5, 1, 1), kernel(5, 4, 1)])
+    assert row["queue_share"] is None
+    assert "queueing" not in row["because"]
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([], "nothing ran on a device"),
+        ([op("a", 0, 9)], "nothing ran on a device"),
+        ([kernel(0, 9)], "no latency"),
+    ],
+)
+@pytest.mark.parametrize("by", ["step", "trace"])
+def test_where_there_is_nothing_to_judge_the_verdict_is_null_and_says_why(
+    events: list[Event], reason: str, by: str
+) -> None:
+    row = verdict(events, by=by)
+    assert (row["step"], row["verdict"], row["busy_share"]) == ("all", None, None)
+    assert reason in row["because"]
+
+
+def test_one_row_a_step_in_time_order() -> None:
+    frame = sk.boundedness(sk.load([*busy(90, at=200, n=2), *busy(10, n=1)]))
+    assert frame.select("step", "verdict").rows() == [
+        ("ProfilerStep#1", "cpu"),
+        ("ProfilerStep#2", "gpu"),
+    ]
+
+
+def test_the_trace_is_judged_by_its_steps_not_by_the_time_between_them() -> None:
+    frame = sk.boundedness(sk.load([*busy(90), *busy(80, at=10_000, n=2)]), by="trace")
+    assert frame.select("step", "verdict", "busy_share").rows() == [
+        ("all", "gpu", pytest.approx(0.85))
+    ]
+
+
+def test_two_devices_share_the_latency() -> None:
+    events = [*busy(90), call("cudaLaunchKernel", 3, 1, 9), kernel(50, 10, 9, device=1)]
+    assert verdict(events)["busy_share"] == verdict(events, by="trace")["busy_share"] == 0.5
+
+
+@pytest.mark.parametrize("by", ["kernel", None])
+def test_an_unknown_key_is_refused_and_the_valid_ones_are_named(by: Any) -> None:
+    with pytest.raises(UnknownKeyError, match="Valid: step, trace"):
+        sk.boundedness(sk.load([]), by=by)

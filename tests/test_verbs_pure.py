@@ -1,0 +1,111 @@
+"""Verbs leave their input as it was, print nothing, and answer the same, from threads too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, fields
+from functools import partial
+from typing import Any
+
+import networkx as nx
+import polars as pl
+import pytest
+from helpers import Event, annotation, call, event, kernel, memcpy, op, python, step
+
+import skiptrace as sk
+from skiptrace.model.schema import IDLE_KEYS, TKLQT_KEYS
+
+Verb = Callable[[sk.Trace], Any]
+VERBS: dict[str, Verb] = {
+    **{f"tklqt-{by}": partial(sk.tklqt, by=by) for by in TKLQT_KEYS},
+    **{f"idle_causes-{by}": partial(sk.idle_causes, by=by) for by in IDLE_KEYS},
+    **{f"summary-{by}": partial(sk.summary, by=by) for by in ("step", "trace")},
+    **{f"boundedness-{by}": partial(sk.boundedness, by=by) for by in ("step", "trace")},
+    "tklqt-floor": partial(sk.tklqt, floor={"kernel": 5}),
+    "idle_gaps": sk.idle_gaps,
+    "top_kernels": sk.top_kernels,
+    "launch_floor": sk.launch_floor,
+    "graph": sk.graph,
+}
+
+
+def events() -> Iterator[Event]:
+    """Two steps on two threads with some of everything."""
+    for n in range(2):
+        at = 1000 * n
+        yield step(n, at, 900)
+        yield annotation("DataLoader", at + 1, 10)
+        yield python("main", at, 900)
+        yield op("aten::mm", at + 20, 300)
+        yield call("cudaDeviceSynchronize", at + 500, 100)
+        yield event("overhead", "Buffer Flush", at + 550, 5)
+        for i in range(20):
+            corr = 100 * n + i + 1
+            yield call("cudaLaunchKernel", at + 20 + 10 * i, 2, corr, tid=1 + i % 2)
+            yield kernel(at + 30 + 13 * i, 9, corr, f"k{i % 3}", stream=i % 4)
+        yield memcpy(at + 700, 9)
+
+
+def loaded() -> sk.Trace:
+    return sk.load(list(events()))
+
+
+def equal(a: Any, b: Any) -> bool:
+    if isinstance(a, pl.DataFrame):
+        return a.equals(b) and a.schema == b.schema
+    if isinstance(a, nx.DiGraph):
+        return bool(nx.utils.graphs_equal(a, b))
+    return bool(a == b)
+
+
+def frames(trace: sk.Trace) -> dict[str, pl.DataFrame]:
+    """Every frame of a trace and of the recording behind it."""
+    found = {}
+    for part in (trace, trace.whole):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if isinstance(value, pl.DataFrame):
+                found[f"{type(part).__name__}.{field.name}"] = value
+    return found
+
+
+@pytest.mark.parametrize("window", [False, True], ids=["trace", "step"])
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_changes_nothing_prints_nothing_and_repeats_itself(
+    name: str, window: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = loaded().step(1) if window else loaded()
+    before = {key: frame.clone() for key, frame in frames(trace).items()}
+    first, second = VERBS[name](trace), VERBS[name](trace)
+    assert equal(first, second)
+    assert capsys.readouterr() == ("", "")
+    assert all(equal(frame, before[key]) for key, frame in frames(trace).items())
+    assert equal(VERBS[name](loaded().step(1) if window else loaded()), first)
+
+
+def test_load_leaves_decoded_events_as_they_were() -> None:
+    given = list(events())
+    sk.load(given)
+    assert given == list(events())
+
+
+def test_four_threads_at_once_get_what_one_gets() -> None:
+    trace = loaded()
+    alone = [verb(trace) for verb in VERBS.values()]
+    fresh = loaded()
+    with ThreadPoolExecutor(4) as pool:
+        rounds = list(pool.map(lambda _: [verb(fresh) for verb in VERBS.values()], range(8)))
+    assert all(equal(a, b) for found in rounds for a, b in zip(found, alone, strict=True))
+
+
+def test_a_trace_is_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        loaded().ops = pl.DataFrame()  # type: ignore[misc]
+
+
+def test_changing_a_result_does_not_change_the_trace() -> None:
+    trace = loaded()
+    graph = sk.graph(trace)
+    graph.clear()
+    assert len(sk.graph(trace)) > 0
