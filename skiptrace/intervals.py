@@ -33,7 +33,8 @@ def union(starts: Ints, ends: Ints) -> Intervals:
 
 def merge(*sets: Intervals) -> Intervals:
     """Union of several interval sets."""
-    return union(np.concatenate([s for s, _ in sets]), np.concatenate([e for _, e in sets]))
+    starts, ends = zip(EMPTY, *sets, strict=True)
+    return union(np.concatenate(starts), np.concatenate(ends))
 
 
 def total(intervals: Intervals) -> int:

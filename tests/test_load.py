@@ -199,7 +199,7 @@ def test_the_2021_writers_stream_thread_and_stream_0_are_streams() -> None:
 # --- what cannot be read --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [b"", gzip.compress(b""), b" \n "])
+@pytest.mark.parametrize("data", [b"", gzip.compress(b""), b" \n "], ids=["none", "gz", "blank"])
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ReadError, match=r"trace\.json: the file is empty"):
         sk.load(saved(tmp_path, data))

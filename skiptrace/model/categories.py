@@ -72,7 +72,7 @@ def role() -> pl.Expr:
 
     A null role is a category that is not understood; health counts those.
     """
-    cat = pl.col("cat")
+    cat = pl.col("cat").fill_null("")
     host = ~cat.is_in([*WORK_KINDS, *SYNCS, *UNUSED, *OVERHEAD])
     return (
         pl.when(pl.col("name").str.contains(STEP_NAME) & host & ~cat.is_in(ANNOTATIONS))

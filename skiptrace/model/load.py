@@ -111,9 +111,11 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
     calls, works = conform(calls, CALLS), conform(works, WORK)
     launches, floors, negative = build_launches(calls, works, ops.select("id", "root"))
     _note_links(findings, ops, calls, works, launches, links, negative)
-    for kind, origin in floors.source.items():
-        if kind == "kernel" or origin == "median":
-            findings.add(f"floor_{origin}", 1, detail=f"{kind}: {floors.ns[kind]} ns")
+    kinds = {"kernel", *launches["kind"]}
+    for origin in dict.fromkeys(floors.source.values()):
+        rest = [k for k in floors.source if floors.source[k] == origin and k in kinds]
+        detail = ", ".join(f"{kind}: {floors.ns[kind]} ns" for kind in rest)
+        findings.add(f"floor_{origin}", len(rest), detail=detail)
     frames = {
         "ops": conform(ops, OPS),
         "calls": calls,

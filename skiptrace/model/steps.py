@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import StepError
-from skiptrace.intervals import Ints
+from skiptrace.intervals import Ints, last_above
 from skiptrace.model.categories import STEP_NAME
 from skiptrace.model.schema import STEPS, conform, empty
 
@@ -47,7 +47,7 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None) -> pl.DataFrame:
         frames.append(_outermost(hits))
     if windows:
         frames.append(_windows(windows))
-    return _unique_names(pl.concat(frames).sort("start_ns", "id"))
+    return _unique_names(pl.concat(frames).sort("start_ns", -pl.col("dur_ns"), "id"))
 
 
 def one_step(start: int, end: int) -> pl.DataFrame:
@@ -62,6 +62,8 @@ def one_step(start: int, end: int) -> pl.DataFrame:
 def _split(wanted: Steps) -> tuple[list[str], list[Window]]:
     if isinstance(wanted, str):
         return [wanted], []
+    if not isinstance(wanted, Iterable):
+        raise StepError.no_steps(wanted)
     items: Iterable[str | Window] = (
         [(name, *window) for name, window in wanted.items()]
         if isinstance(wanted, Mapping)
@@ -79,6 +81,9 @@ def _split(wanted: Steps) -> tuple[list[str], list[Window]]:
 def _windows(windows: list[Window]) -> pl.DataFrame:
     rows = []
     for window in windows:
+        given: object = window  # whatever the caller really gave
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise StepError.no_steps(given)
         name, start, end = window if len(window) == 3 else ("window", *window)
         check_window(start, end)
         rows.append((None, name, int(start), int(end) - int(start), None))
@@ -124,7 +129,7 @@ def _unique_names(steps: pl.DataFrame) -> pl.DataFrame:
 def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:
     """Name of the step in which each moment of a process lies, or null.
 
-    Of steps that overlap without nesting, the one that started last.
+    Of steps that overlap, the one that started last; of equal starts the shorter.
     """
     if len(steps) == 1 and steps["name"][0] == ALL:
         return pl.repeat(ALL, len(times), dtype=pl.String, eager=True)
@@ -132,8 +137,8 @@ def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:
     for (process,), group in steps.with_row_index("n").group_by("pid", maintain_order=True):
         starts = group["start_ns"].to_numpy()
         ends = starts + group["dur_ns"].to_numpy()
-        place = np.searchsorted(starts, times, side="right") - 1
-        inside = (place >= 0) & (times < ends[np.maximum(place, 0)])
+        place = last_above(ends, np.searchsorted(starts, times, side="right") - 1, times)
+        inside = place >= 0
         if process is not None:
             inside &= pid == process
         index = np.where(inside, group["n"].to_numpy()[np.maximum(place, 0)], index)
