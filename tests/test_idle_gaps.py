@@ -255,11 +255,15 @@ def test_a_stream_told_to_wait_since_its_last_work_depends(reason: str) -> None:
     assert parts(gap(*WAITED[reason], launch=80)) == {"dependency": 100}
 
 
-def test_the_call_of_a_wait_record_counts_only_for_the_stream_on_record() -> None:
+@pytest.mark.parametrize(("stream", "reason"), [(7, "dependency"), (9, "device")])
+@pytest.mark.parametrize("recorded_at", [70, 150])
+def test_a_wait_call_with_a_record_counts_for_the_stream_on_record_alone(
+    recorded_at: float, stream: int, reason: str
+) -> None:
     kind = {"name": "Stream Wait Event", "cuda_sync_kind": "Stream Wait Event"}
-    record = kernel(70, 1, 40, cat="cuda_sync", stream=9, **kind)
+    record = kernel(recorded_at, 1, 40, cat="cuda_sync", stream=stream, **kind)
     told = [call("cudaStreamWaitEvent", 70, 1, 40), record]
-    assert parts(gap(*told, launch=80)) == {"device": 100}
+    assert parts(gap(*told, launch=80)) == {reason: 100}
 
 
 @pytest.mark.parametrize(

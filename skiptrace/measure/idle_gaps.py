@@ -176,11 +176,15 @@ def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
         since=pl.col("since").fill_null(np.iinfo(np.int64).min)
     )
     recorded = whole.syncs.filter(pl.col("sync_kind").str.contains("(?i)wait event"))
-    told = whole.calls.filter(pl.col("name").str.contains(cats.STREAM_WAITS)).join(
-        recorded.filter(pl.col("correlation").is_not_null()), on="correlation", how="anti"
+    told = whole.calls.filter(pl.col("name").str.contains(cats.STREAM_WAITS))
+    where = recorded.filter(pl.col("correlation").is_not_null()).select(
+        "device", "stream", "correlation"
     )
-    waits = _any_between(recorded, gaps, ["device", "stream"]) | _any_between(
-        told, gaps, ["pid", "tid"]
+    waits = (
+        _any_between(recorded, gaps, ["device", "stream"])
+        # A call says when and who; only a record of it says which stream.
+        | _any_between(told.join(where, on="correlation"), gaps, ["device", "stream", "pid", "tid"])
+        | _any_between(told.join(where, on="correlation", how="anti"), gaps, ["pid", "tid"])
     )
     is_collective = gaps["next_work"].is_in(collective.implode()).to_numpy()
     return np.asarray((waits | is_collective) & gaps["is_first"].to_numpy(), np.bool_)
