@@ -39,7 +39,7 @@ def call(
     corr: Any = None,
     tid: Any = 1,
     pid: Any = 1,
-    cat: str = "cuda_runtime",
+    cat: Any = "cuda_runtime",
     **args: Any,
 ) -> Event:
     """A call of a runtime or driver API."""
@@ -50,10 +50,10 @@ def kernel(
     ts: Any,
     dur: Any,
     corr: Any = None,
-    name: str = "k",
+    name: Any = "k",
     device: Any = 0,
     stream: Any = 7,
-    cat: str = "kernel",
+    cat: Any = "kernel",
     **args: Any,
 ) -> Event:
     """A kernel; like Kineto, its process is the device and its thread the stream."""

@@ -162,11 +162,11 @@ def test_work_may_start_before_its_call_returns() -> None:
 
 
 def called(number: int, corr: int | None = None, key: str = "External id") -> Event:
-    return call("c", 1, 1, corr, **{key: number})  # type: ignore[arg-type]
+    return call("c", 1, 1, corr, **{key: number})
 
 
 def ran(number: int, corr: int | None = None, key: str = "External id") -> Event:
-    return kernel(4, 1, corr, **{key: number})  # type: ignore[arg-type]
+    return kernel(4, 1, corr, **{key: number})
 
 
 FALLBACKS: dict[str, tuple[list[Event], list[int | None]]] = {

@@ -1,0 +1,148 @@
+"""Every kind of finding, from a literal trace that has it that often, and from one that has not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from helpers import Event, call, event, fixture_path, health, kernel, memcpy, memset, op, step
+
+import skiptrace as sk
+from skiptrace.model.health import MEANINGS
+
+HALF = {"cat": "cpu_op", "pid": 1, "tid": 1}
+
+
+def half(phase: str, ts: Any) -> Event:
+    return {"ph": phase, "name": "half", "ts": ts, **HALF}
+
+
+def onto_idle(count: int, start: int = 100, corr: int = 100) -> list[Event]:
+    """Launches of 2 µs each, every one after the earlier's kernel has ended."""
+    return [
+        made
+        for i in range(count)
+        for made in (
+            call("launch", start + 10 * i, 1, corr + i),
+            kernel(start + 10 * i + 2, 3, corr + i),
+        )
+    ]
+
+
+# Kind -> (events, how often, the first that shows it, of how many).
+CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
+    "unknown_phase": ([op("a", 1, 1), {}, 7], 2, 1, 3),
+    "unparsed_time": ([op("a", 1, 1), op("b", "soon", 1), op("c", None, 1)], 2, 1, 3),
+    "missing_duration": ([op("a", 1, 1), op("b", 1, None)], 1, 1, 2),
+    "negative_duration": ([op("a", 1, 1), op("b", 5, -1), op("c", 5, -0.001)], 2, 1, 3),
+    "unclosed_begin": ([half("B", 1), half("B", 2), half("E", 3), half("B", 9)], 2, 0, 4),
+    "stray_end": ([half("E", 1), half("B", 2), half("E", 3), half("E", 4)], 2, 0, 4),
+    "named_pid": ([op("a", 1, 1, pid="host"), op("b", 1, 1, pid="Spans")], 1, 0, 2),
+    "named_tid": ([op("a", 1, 1, tid="main"), op("b", 2, 1, tid="main")], 2, 0, 2),
+    "not_understood": ([op("a", 1, 1), event("new", "n", 1, 1), event(None, "n", 1, 1)], 2, 1, 3),
+    "duplicate_event": ([op("a", 1, 1), op("a", 1, 1), op("a", 1, 2), op("a", 1, 1)], 2, 1, 4),
+    "no_device_work": ([op("a", 1, 1)], 1, None, None),
+    "no_operators": ([kernel(1, 1)], 1, None, None),
+    "unlinked_work": ([kernel(1, 1, 5), memcpy(3, 1, 6), kernel(4, 1)], 2, 0, 3),
+    "work_without_id": ([kernel(1, 1, 5), memcpy(3, 1), kernel(4, 1, 0)], 2, 1, 3),
+    "linked_by_external_id": (
+        [call("c", 0, 1, **{"External id": 3}), kernel(1, 1, **{"External id": 3})], 1, None, 1,
+    ),
+    "shared_correlation": ([call("c", 1, 5, 3), call("d", 2, 1, 3), call("e", 3, 1, 3)], 2, 1, 3),
+    "negative_launch_time": ([call("c", 5, 1, 3), kernel(4, 1, 3)], 1, None, 1),
+    "launch_without_op": (
+        [op("a", 0, 3), call("c", 1, 1, 3), call("c", 5, 1, 4), kernel(6, 1, 3), kernel(7, 1, 4)],
+        1, 2, 2,
+    ),
+    "launch_outside_steps": (
+        [step(1, 0, 3), call("c", 1, 1, 3), call("c", 3, 1, 4), kernel(6, 1, 3), kernel(7, 1, 4)],
+        1, 2, 2,
+    ),
+    "graph_without_work": (
+        [call("cudaGraphLaunch", 1, 1, 3), call("hipGraphLaunch", 2, 1, 4), kernel(4, 1, 4)],
+        1, 0, 2,
+    ),
+    "badly_nested_op": ([op("a", 0, 5), op("b", 3, 9), op("c", 4, 8)], 1, None, 3),
+    "overlapping_work": (
+        [kernel(0, 5), kernel(4, 5), kernel(5, 1), kernel(0, 5, stream=8), kernel(0, 9, device=1)],
+        2, 1, 5,
+    ),
+    "floor_median": (onto_idle(11), 1, None, None),
+    "floor_smallest": (onto_idle(10), 1, None, None),
+    "floor_kernel": (
+        [*onto_idle(11), call("c", 1, 1, 1), memcpy(3, 1, 1), call("c", 5, 1, 2), memset(7, 1, 2)],
+        2, None, None,
+    ),
+    "floor_none": ([call("c", 1, 1, 1), memcpy(3, 1, 1)], 2, None, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MEANINGS)
+def test_each_kind_is_found_as_often_as_it_occurs(kind: str) -> None:
+    events, count, example, of = CASES[kind]
+    row = sk.load(events).health.filter(kind=kind).row(0, named=True)
+    assert (row["count"], row["example"]) == (count, example)
+    assert row["share"] == (None if of is None else count / of)
+    assert row["severity"] == MEANINGS[kind][0]
+    assert row["affects"] == MEANINGS[kind][2]
+
+
+@pytest.mark.parametrize("kind", set(MEANINGS) - {"floor_median"})
+def test_a_sound_trace_has_none_of_them(kind: str) -> None:
+    assert kind not in health(sk.load([op("all", 0, 1000), *onto_idle(11)]))
+
+
+def test_every_kind_says_what_it_means_and_what_it_touches() -> None:
+    assert set(CASES) == set(MEANINGS)
+    for severity, meaning, affects in MEANINGS.values():
+        assert severity in ("info", "warning", "error")
+        assert meaning
+        assert affects
+
+
+def test_the_worst_comes_first_then_the_most_frequent() -> None:
+    events = [event("x", "n", 1, 1), event("y", "n", 1, 1), op("b", 5, -1), op("a", "?", 1)]
+    frame = sk.load(events).health
+    assert frame["kind"].to_list() == [
+        "no_device_work", "unparsed_time", "not_understood", "negative_duration", "floor_none",
+    ]  # fmt: skip
+
+
+def test_floors_are_told_with_their_nanoseconds() -> None:
+    events = [*onto_idle(11), call("c", 1, 1, 1), memcpy(3, 1, 1)]
+    frame = sk.load(events).health
+    meanings = dict(frame.select("kind", "meaning").rows())
+    assert meanings["floor_median"].endswith("(kernel: 2000 ns)")
+    assert meanings["floor_kernel"].endswith("(memcpy: 2000 ns)")
+
+
+def test_what_is_repaired_is_kept() -> None:
+    ops = sk.load([op("a", 5, -1), op("b", 1, None), op("c", 1, 1), op("c", 1, 1)]).ops
+    assert ops.select("name", "start_ns", "dur_ns").rows() == [
+        ("a", 5000, 0), ("b", 1000, 0), ("c", 1000, 1000), ("c", 1000, 1000),
+    ]  # fmt: skip
+
+
+def test_events_that_differ_only_in_what_no_column_holds_are_no_duplicates_of_other_threads() -> (
+    None
+):
+    trace = sk.load([op("a", 1, 1), op("a", 1, 1, tid=2), kernel(1, 1, 5), kernel(1, 1, 6)])
+    assert "duplicate_event" not in health(trace)
+
+
+def test_a_window_has_the_health_of_the_recording() -> None:
+    trace = sk.load(fixture_path("unlinked"))
+    assert trace.step(6).health.equals(trace.health)
+    assert health(trace)["unlinked_work"] == 501
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("eager_step", {"floor_median", "floor_kernel"}),
+        ("graph_step", {"floor_none", "no_operators", "launch_without_op"}),
+        ("no_device", {"no_device_work", "floor_none"}),
+    ],
+)
+def test_real_traces_have_no_other_findings(name: str, kinds: set[str]) -> None:
+    assert set(health(sk.load(fixture_path(name)))) == kinds
