@@ -57,6 +57,7 @@ def is_memory(event: Event) -> bool:
 
 CUTS = {
     "eager_step": Cut("h100/gpt2_b1_s512_eager"),
+    "encoder": Cut("public/tl_h100_bert-small"),
     "graph_step": Cut("h100/gpt2_b1_s512_mask4d-cudagraph"),
     "streams": Cut("h100/streams_copies_events"),
     "training_step": Cut("h100/resnet50_train_b32", ("ProfilerStep#2",)),

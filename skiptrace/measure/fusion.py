@@ -28,7 +28,8 @@ class Fusion:
     savings: pl.DataFrame
     """A row a length: how many launches remain if all its candidates are fused."""
     ranking: pl.DataFrame
-    """Repeated candidates worth a look, longest forms only, by the host time they would save."""
+    """Repeated candidates worth a look, longest forms only, by the host time they would save; their
+    figures are those of fusing each alone."""
 
 
 def fusion(
@@ -72,7 +73,9 @@ def fusion(
     candidate starts, in order, each is taken that begins after the last taken one ends. An
     instance saves its kernel launches but one; kernels of a graph form chains and save nothing, as
     they share one launch already. Savings of different lengths are alternatives, not to be added.
-    Chains that occur once are listed and never ranked.
+    Chains that occur once are listed and never ranked. Of repeated chains that overlap, as the
+    rotations of a loop do, the ranking has those that the same rule takes if only repeated ones
+    compete. Its figures are those of fusing each chain alone, so they are not to be added either.
 
     Cost: a sort of the kernels for each length.
 
@@ -93,12 +96,15 @@ def fusion(
     for size, chains in zip(sizes, found, strict=True):
         fused = eager - int(chains.frame["launches_saved"].sum())
         rows.append((size, chains.unique, len(chains.frame), eager, fused, eager / fused))
-    frames = [_described(trace, kernels, chains) for chains in found]
-    return Fusion(
-        pl.concat(frames),
-        _savings(rows),
-        _ranking(pl.concat(frames), found),
+    lists = [_described(trace, kernels, chains) for chains in found]
+    candidates, alone = (
+        pl.concat(
+            conform(pl.concat([frame, more], how="horizontal"), FUSION_CANDIDATES)
+            for frame, more in zip(frames, lists, strict=True)
+        )
+        for frames in ([chains.frame for chains in found], [chains.alone for chains in found])
     )
+    return Fusion(candidates, _savings(rows), _ranking(alone, found))
 
 
 def _checked(lengths: object, threshold: object) -> list[int]:
@@ -118,6 +124,10 @@ class _Chains:
     length: int
     unique: int
     frame: pl.DataFrame
+    alone: pl.DataFrame
+    """The same, with the instances there are if no other candidate takes any."""
+    ranked: Bools
+    """Whether it is repeated, and not only another repeated one begun elsewhere."""
     first: Ints
     """Where each candidate first starts."""
     starts: Ints
@@ -129,7 +139,7 @@ class _Chains:
 
 def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -> _Chains:
     places = np.flatnonzero(windows >= 0)
-    chain, first, which, count = np.unique(
+    _, first, which, count = np.unique(
         windows[places], return_index=True, return_inverse=True, return_counts=True
     )
     first = places[first]
@@ -137,30 +147,52 @@ def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -
     proximity = count / first_count
     is_candidate: Bools = proximity >= threshold
     starts = places[is_candidate[which]]
-    taken = starts[spaced(starts, length)]
-    owner = np.searchsorted(chain, windows[taken])
-    instances = np.bincount(owner, minlength=len(chain))
-    sums = {
-        name: np.bincount(owner, values, minlength=len(chain)).astype(np.int64)
-        for name, values in _instance_sums(kernels, taken, length).items()
-    }
-    frame = pl.DataFrame(
+    owner = (np.cumsum(is_candidate) - 1)[which[is_candidate[which]]]
+    chains = pl.DataFrame(
         {
-            "length": np.full(len(chain), length),
+            "length": np.full(len(first), length),
             "count": count,
             "first_count": first_count,
             "proximity": proximity,
-            "instances": instances,
-            **sums,
         }
     ).filter(pl.Series(is_candidate))
-    order = np.lexsort((first[is_candidate], -frame["launches_saved"].to_numpy()))
-    row = np.zeros(len(chain), np.int64)
-    row[np.flatnonzero(is_candidate)[order]] = np.arange(len(order))
-    at_starts = row[which[is_candidate[which]]]
-    return _Chains(
-        length, len(chain), frame[order], first[is_candidate][order], starts, at_starts, windows
+    together = spaced(starts, length)
+    # Of a loop's many rotations one stays: that which such a resolution of the repeated ones takes.
+    again = np.flatnonzero(count[is_candidate][owner] > 1)
+    ranked = np.zeros(len(chains), np.bool_)
+    ranked[owner[again[spaced(starts[again], length)]]] = True
+    # Chain by chain: moved so far apart that those of two chains never overlap.
+    by_chain = np.argsort(owner, kind="stable")
+    alone = np.zeros(len(starts), np.bool_)
+    alone[by_chain] = spaced((owner * (len(windows) + length) + starts)[by_chain], length)
+    resolved, single = (
+        chains.with_columns(**_figures(kernels, starts[taken], owner[taken], length, len(chains)))
+        for taken in (together, alone)
     )
+    ranked &= (single["launches_saved"] > 0).to_numpy()
+    order = np.lexsort((first[is_candidate], -resolved["launches_saved"].to_numpy()))
+    return _Chains(
+        length,
+        len(first),
+        resolved[order],
+        single[order],
+        ranked[order],
+        first[is_candidate][order],
+        starts,
+        np.argsort(order)[owner],
+        windows,
+    )
+
+
+def _figures(
+    kernels: Kernels, taken: Ints, owner: Ints, length: int, chains: int
+) -> dict[str, pl.Series]:
+    """Per candidate: its instances, and the sums over them."""
+    sums = {"instances": np.bincount(owner, minlength=chains)} | {
+        name: np.bincount(owner, values, minlength=chains).astype(np.int64)
+        for name, values in _instance_sums(kernels, taken, length).items()
+    }
+    return {name: pl.Series(values) for name, values in sums.items()}
 
 
 def _instance_sums(kernels: Kernels, taken: Ints, length: int) -> dict[str, Ints]:
@@ -185,7 +217,7 @@ def _instance_sums(kernels: Kernels, taken: Ints, length: int) -> dict[str, Ints
 
 
 def _described(trace: Trace, kernels: Kernels, chains: _Chains) -> pl.DataFrame:
-    """Add the kernel names of each candidate and the root operators in which it occurs."""
+    """The kernel names of each candidate, and the root operators in which it occurs."""
     inside = chains.first[:, None] + np.arange(chains.length)
     names = pl.DataFrame(
         {
@@ -193,11 +225,11 @@ def _described(trace: Trace, kernels: Kernels, chains: _Chains) -> pl.DataFrame:
             "chain": kernels.frame["name"].gather(inside.ravel()),
         }
     )
-    lists = names.group_by("row", maintain_order=True).agg("chain")["chain"]
     roots = names_of(trace.whole.ops, kernels.frame["root_op"])
-    return conform(
-        chains.frame.with_columns(lists, _roots(roots, chains).alias("root_ops")),
-        FUSION_CANDIDATES,
+    return (
+        names.group_by("row", maintain_order=True)
+        .agg("chain")
+        .select("chain", _roots(roots, chains).alias("root_ops"))
     )
 
 
@@ -217,12 +249,12 @@ def _roots(roots: pl.Series, chains: _Chains) -> pl.Series:
     return rows.join(lists, on="row", how="left", maintain_order="left")["name"].fill_null([])
 
 
-def _ranking(candidates: pl.DataFrame, found: list[_Chains]) -> pl.DataFrame:
+def _ranking(alone: pl.DataFrame, found: list[_Chains]) -> pl.DataFrame:
     """Repeated candidates that no longer one with the same count contains, by host time saved."""
-    keep = np.concatenate([_is_maximal(i, found) for i in range(len(found))])
-    return candidates.filter(
-        pl.Series(keep) & (pl.col("count") > 1) & (pl.col("launches_saved") > 0)
-    ).sort("host_ns", "length", descending=True, maintain_order=True)
+    keep = np.concatenate([c.ranked & _is_maximal(i, found) for i, c in enumerate(found)])
+    return alone.filter(pl.Series(keep)).sort(
+        "host_ns", "length", descending=True, maintain_order=True
+    )
 
 
 def _is_maximal(index: int, found: list[_Chains]) -> Bools:
