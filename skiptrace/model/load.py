@@ -15,9 +15,9 @@ from skiptrace.model.schema import CALLS, OPS, WORK, conform
 from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.steps import Steps, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
-from skiptrace.read.columns import RawEvents, read_events
-from skiptrace.read.decode import decode, no_gc
+from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.source import Progress, Source, TraceSource
+from skiptrace.read.stream import read_parts
 
 
 def load(
@@ -52,12 +52,8 @@ def load(
         `steps` matches nothing, or a window does not end after it starts.
     """
     origin = Source.of(source)
-    events, header = decode(origin, progress)
-    if progress:
-        progress("decode", 0.5)
-    raw = read_events(events)
-    with no_gc():
-        events = []  # frees the decoded objects before the frames are built
+    parts, header = read_parts(origin, progress)
+    raw = assemble(parts)
     if progress:
         progress("link", 0.8)
     trace = _build(raw, header, origin, steps)
@@ -127,7 +123,7 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
     }
     return Trace(
         **frames,
-        meta=build_meta(source.name, raw.events, header, raw.metadata),
+        meta=build_meta(source.name, raw.events, header, raw.threads),
         health=findings.frame(),
         window=None,
         whole=Whole(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from skiptrace.read.columns import as_int
+from skiptrace.read.rows import as_int
 
 _OPTIONS = ("record_shapes", "profile_memory", "with_stack", "with_flops", "with_modules")
 
@@ -36,7 +36,12 @@ class Meta:
     """Every top-level field of the file but the events."""
 
 
-def build_meta(source: str, events: int, header: dict[str, Any], metadata: list[Any]) -> Meta:
+def build_meta(
+    source: str,
+    events: int,
+    header: dict[str, Any],
+    threads: Mapping[tuple[int | str, int | str], str],
+) -> Meta:
     """Read what is there; a field of the wrong type is as good as absent."""
     listed = header.get("deviceProperties")
     devices = {}
@@ -46,13 +51,6 @@ def build_meta(source: str, events: int, header: dict[str, Any], metadata: list[
     distributed = header.get("distributedInfo")
     distributed = distributed if isinstance(distributed, dict) else {}
     backend = distributed.get("backend")
-    threads = {}
-    for event in metadata:
-        args = event.get("args")
-        if event.get("name") == "thread_name" and isinstance(args, dict):
-            pid, tid = event.get("pid"), event.get("tid")
-            if isinstance(pid, (int, str)) and isinstance(tid, (int, str)):
-                threads[pid, tid] = str(args.get("name", ""))
     return Meta(
         source=source,
         events=events,

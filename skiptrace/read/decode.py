@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from skiptrace.errors import ReadError
-from skiptrace.read.source import Progress, Source
+from skiptrace.read.source import Source
 from skiptrace.read.times import keep_digits
 
 
@@ -26,7 +26,7 @@ def no_gc() -> Iterator[None]:
             gc.enable()
 
 
-def decode(source: Source, progress: Progress | None = None) -> tuple[list[Any], dict[str, Any]]:
+def decode(source: Source) -> tuple[list[Any], dict[str, Any]]:
     """The events and the other top-level fields of a trace.
 
     Raises
@@ -34,17 +34,16 @@ def decode(source: Source, progress: Progress | None = None) -> tuple[list[Any],
     ReadError
         Nothing there, not JSON, or JSON that holds no list of events.
     """
-    if source.is_decoded:
-        document = source.origin
-    else:
-        data = source.read(progress)
-        if progress:
-            progress("decode", 0.1)
-        document = _parse(data, source.name)
+    document = source.origin if source.is_decoded else parse(source.read(), source.name)
+    return events_and_header(document, source.name)
+
+
+def events_and_header(document: object, name: str) -> tuple[list[Any], dict[str, Any]]:
+    """Take a decoded document apart; an error says what it is instead of a trace."""
     if isinstance(document, list):
         return document, {}
     if not isinstance(document, dict):
-        raise ReadError.no_events(source.name, f"a {type(document).__name__}")
+        raise ReadError.no_events(name, f"a {type(document).__name__}")
     events = document.get("traceEvents")
     if not isinstance(events, list):
         found = (
@@ -54,11 +53,12 @@ def decode(source: Source, progress: Progress | None = None) -> tuple[list[Any],
                 "an object with the keys " + (", ".join(map(repr, list(document)[:6])) or "(none)")
             )
         )
-        raise ReadError.no_events(source.name, found)
+        raise ReadError.no_events(name, found)
     return events, {key: value for key, value in document.items() if key != "traceEvents"}
 
 
-def _parse(data: bytes, name: str) -> object:
+def parse(data: bytes, name: str) -> object:
+    """Decode JSON, the digits of its times kept; an error names the byte."""
     try:
         with no_gc():
             return orjson.loads(keep_digits(data))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -18,7 +18,9 @@ TraceSource: TypeAlias = (
 Progress: TypeAlias = Callable[[str, float], None]
 """Called with a stage ("read", "decode", "link") and the share of the load that is done."""
 
-_CHUNK = 1 << 24
+_BLOCK = 1 << 23
+_UNPACKED = 1 << 23
+"""At most this much is unpacked at a time, however well it was packed."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,45 @@ class Source:
         """Whether the origin is a dict or list, not bytes."""
         return isinstance(self.origin, (dict, list))
 
-    def read(self, progress: Progress | None = None) -> bytes:
-        """The decompressed bytes; an error names a path that has changed since `of`."""
-        if isinstance(self.origin, Path):
-            now = _stamp(self.origin)
-            if now != self.stamp:
-                raise ReadError.source_changed(self.name, "the file has changed")
-            raw = _read_path(self.origin, now[0], progress)
-        else:
-            raw = cast("bytes", self.origin)
-        if not raw:
+    def read(self) -> bytes:
+        """All of the decompressed bytes."""
+        return b"".join(self.blocks())
+
+    def blocks(self, size: int = _BLOCK, progress: Progress | None = None) -> Iterator[bytes]:
+        """The decompressed bytes in blocks of about `size`.
+
+        Raises
+        ------
+        ReadError
+            Empty, cut off, or a path that cannot be read or has changed since `of`.
+        MissingDependencyError
+            Zstandard, and the package that reads it is not installed.
+        """
+        some = False
+        for block in decompress(self._raw(size, progress), self.name):
+            some = some or bool(block)
+            yield block
+        if not some:
             raise ReadError.empty(self.name)
-        return decompress(raw, self.name)
+
+    def _raw(self, size: int, progress: Progress | None) -> Iterator[bytes]:
+        if not isinstance(self.origin, Path):
+            data = cast("bytes", self.origin)
+            for start in range(0, len(data), size):
+                yield data[start : start + size]
+            return
+        if _stamp(self.origin) != self.stamp:
+            raise ReadError.source_changed(self.name, "the file has changed")
+        try:
+            with self.origin.open("rb") as file:
+                done = 0
+                while chunk := file.read(size):
+                    yield chunk
+                    done += len(chunk)
+                    if progress and self.stamp:
+                        progress("read", 0.7 * done / max(self.stamp[0], 1))
+        except OSError as error:
+            raise ReadError.not_found(self.name, error.strerror or str(error)) from error
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -78,49 +107,51 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _read_path(path: Path, size: int, progress: Progress | None) -> bytes:
-    try:
-        if progress is None:
-            return path.read_bytes()
-        data = bytearray()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                data += chunk
-                progress("read", 0.1 * min(1.0, len(data) / max(size, 1)))
-        return bytes(data)
-    except OSError as error:
-        raise ReadError.not_found(str(path), error.strerror or str(error)) from error
-
-
-def decompress(raw: bytes, name: str) -> bytes:
+def decompress(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
     """Undo gzip or zstandard, recognised by their first bytes; other bytes pass through."""
-    if raw[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(raw)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ReadError.truncated(name, "gzip") from error
-    elif raw[:4] == b"\x28\xb5\x2f\xfd":
-        data = _unzstd(raw, name)
-    else:
-        return raw
-    if not data:
-        raise ReadError.empty(name)
-    return data
+    first = next(raw, b"")
+    blocks = chain([first], raw)
+    if first[:2] == b"\x1f\x8b":
+        return _gunzip(blocks, name)
+    if first[:4] == b"\x28\xb5\x2f\xfd":
+        return _unzstd(blocks, name)
+    return blocks
 
 
-def _unzstd(raw: bytes, name: str) -> bytes:
+def _gunzip(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
+    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        for block in raw:
+            data = block
+            while data:
+                yield member.decompress(data, _UNPACKED)
+                data = member.unconsumed_tail
+                if member.eof:  # the next member, or padding
+                    data = member.unused_data.lstrip(b"\0")
+                    member = zlib.decompressobj(zlib.MAX_WBITS | 16) if data else member
+    except zlib.error as error:
+        raise ReadError.truncated(name, "gzip") from error
+    if not member.eof:
+        raise ReadError.truncated(name, "gzip")
+
+
+def _unzstd(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
     try:
         import zstandard
     except ImportError as error:
         raise MissingDependencyError.needs(
             f"{name} is zstandard: reading it", "zstandard", "zstd"
         ) from error
+    member = zstandard.ZstdDecompressor().decompressobj()
     try:
-        # A frame need not say its size, and a file may hold several frames.
-        with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader:
-            data = reader.readall()
+        for block in raw:
+            data = block
+            while data:  # a file may hold several frames
+                if member.eof:
+                    member = zstandard.ZstdDecompressor().decompressobj()
+                yield member.decompress(data)
+                data = member.unused_data if member.eof else b""
     except zstandard.ZstdError as error:
         raise ReadError.truncated(name, "zstandard") from error
-    if not data:
+    if not member.eof:
         raise ReadError.truncated(name, "zstandard")
-    return data

@@ -42,17 +42,21 @@ def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
         try:
             whole = np.array(values, np.int64)
         except OverflowError:
-            return _from_text([str(v) for v in values])
+            return text_to_ns(_texts(values))
         if not len(whole) or max(abs(int(whole.min())), abs(int(whole.max()))) < 2**63 // 1000:
             return whole * 1000, np.ones(len(whole), np.bool_)
-        return _from_text([str(v) for v in values])
+        return text_to_ns(_texts(values))
     if kinds <= {int, float, type(None)}:
         number = np.array(values, np.float64)
         with np.errstate(invalid="ignore"):
             small = np.abs(number) < _FLOAT_EXACT_US
         if small[~np.isnan(number)].all():
-            return _from_floats(number)
-    return _from_text([v if isinstance(v, str) else _digits(v) for v in values])
+            return floats_to_ns(number)
+    return text_to_ns(_texts(values))
+
+
+def _texts(values: list[Any]) -> pl.Series:
+    return pl.Series([v if isinstance(v, str) else _digits(v) for v in values], dtype=pl.String)
 
 
 def _digits(value: object) -> str | None:
@@ -60,7 +64,8 @@ def _digits(value: object) -> str | None:
     return repr(value) if number else None
 
 
-def _from_floats(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, Bools]:
+def floats_to_ns(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, Bools]:
+    """Nanoseconds of microseconds, and which are valid: NaN is not."""
     valid = ~np.isnan(number)
     number = np.where(valid, number, 0.0)
     # Scaling in one step (number * 1000) would round twice; the parts apart are exact.
@@ -74,8 +79,9 @@ def _from_floats(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, B
     return ns, valid
 
 
-def _from_text(texts: list[str | None]) -> tuple[Ints, Bools]:
-    text = pl.Series("t", texts, dtype=pl.String).str.strip_chars()
+def text_to_ns(text: pl.Series) -> tuple[Ints, Bools]:
+    """Nanoseconds of microseconds written out, and which are valid; null is not."""
+    text = text.str.strip_chars()
     parts = text.str.extract_groups(r"^([+-]?)(\d{1,15})(?:\.(\d{0,18}))?$").struct.unnest()
     sign, whole, fraction = (parts.to_series(i) for i in range(3))
     digits = fraction.fill_null("").str.pad_end(18, "0")
@@ -89,7 +95,7 @@ def _from_text(texts: list[str | None]) -> tuple[Ints, Bools]:
     result = value.fill_null(0).to_numpy().copy()
     valid = plain.copy()
     for i in np.flatnonzero(~plain & text.is_not_null().to_numpy()):  # exponents and the like
-        exact = _from_decimal(texts[i])
+        exact = _from_decimal(text[int(i)])
         if exact is not None:
             result[i], valid[i] = exact, True
     return result, valid

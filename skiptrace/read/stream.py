@@ -1,0 +1,99 @@
+"""A source to parts: read and unpacked in blocks, cut at events, parsed beside the reading."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from os import cpu_count
+from typing import Any
+
+import orjson
+
+from skiptrace.read.decode import events_and_header, no_gc, parse
+from skiptrace.read.ndjson import UnfitError, find_separator, from_lines
+from skiptrace.read.rows import Part, from_decoded
+from skiptrace.read.source import Progress, Source
+from skiptrace.read.times import keep_digits
+
+BLOCK = 1 << 23
+"""Bytes read, cut and parsed at a time: a few of them are in memory at once."""
+
+_FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
+
+
+def read_parts(
+    source: Source, progress: Progress | None = None, block: int = BLOCK
+) -> tuple[list[Part], dict[str, Any]]:
+    """The events of a source in parts, in file order, and its header.
+
+    The fast reader takes what is laid out regularly, the general one the rest: a chunk with
+    values of other types, the last events with what follows them, or the whole.
+    """
+    if not source.is_decoded:
+        try:
+            return _regular(source, progress, block)
+        except UnfitError:
+            pass
+    document = source.origin if source.is_decoded else parse(source.read(), source.name)
+    events, header = events_and_header(document, source.name)
+    with no_gc():
+        return [from_decoded(events)], header
+
+
+def _regular(
+    source: Source, progress: Progress | None, block: int
+) -> tuple[list[Part], dict[str, Any]]:
+    blocks = source.blocks(block, progress)
+    data = next(blocks, b"")
+    first = _FIRST_EVENT.search(data)
+    separator = find_separator(data, first.end()) if first else None
+    if first is None or separator is None:
+        raise UnfitError
+    workers = cpu_count() or 1
+    parts: list[Part] = []
+    waiting: deque[Future[Part]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        rest = b""
+        for chunk, is_last in _chunks(data[first.end() :], blocks, separator):
+            if is_last:
+                rest = chunk
+                break
+            waiting.append(pool.submit(_parse_chunk, chunk, separator))
+            if len(waiting) > workers:  # bounds how much is in memory
+                parts.append(waiting.popleft().result())
+        parts.extend(future.result() for future in waiting)
+    # What is left closes the document that the first bytes opened.
+    document = _closed(data[: first.end()] + rest)
+    events, header = events_and_header(document, source.name)
+    with no_gc():
+        parts.append(from_decoded(events))
+    return parts, header
+
+
+def _chunks(data: bytes, blocks: Iterator[bytes], separator: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Whole events without what separates the chunks; last, and marked so, what remains."""
+    for more in blocks:
+        cut = data.rfind(separator)
+        if cut < 0:
+            data += more
+            continue
+        yield data[: cut + 1], False
+        data = data[cut + separator.rindex(b"{") :] + more
+    yield data, True
+
+
+def _parse_chunk(chunk: bytes, separator: bytes) -> Part:
+    try:
+        return from_lines(chunk, separator)
+    except UnfitError:
+        return from_decoded(_closed(b"[" + chunk + b"]"))
+
+
+def _closed(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
+    try:
+        with no_gc():
+            return orjson.loads(keep_digits(data))
+    except orjson.JSONDecodeError as error:
+        raise UnfitError from error
