@@ -288,5 +288,5 @@ def test_progress_rises_from_reading_to_linked(tmp_path: Path) -> None:
     seen: list[tuple[str, float]] = []
     sk.load(saved(tmp_path), progress=lambda stage, share: seen.append((stage, share)))
     assert [share for _, share in seen] == sorted(share for _, share in seen)
-    assert list(dict(seen)) == ["read", "decode", "link"]
+    assert list(dict(seen)) == ["read", "link"]
     assert seen[-1] == ("link", 1.0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import orjson
 import polars as pl
 
 from skiptrace.read.times import to_ns
@@ -121,12 +121,12 @@ def _text(values: list[Any]) -> pl.Series:
 
 
 def _as_text(value: object) -> str | None:
+    """What stands where a text should, as JSON, the way the fast reader writes it."""
     if value is None or isinstance(value, str):
         return value
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # an integer beyond 64 bits, or an object of the caller's
-        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _ints(values: list[Any]) -> pl.Series:

@@ -16,7 +16,7 @@ TraceSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | dict[str, Any] | list[Any]
 )
 Progress: TypeAlias = Callable[[str, float], None]
-"""Called with a stage ("read", "decode", "link") and the share of the load that is done."""
+"""Called with a stage ("read", "link") and the share of the load that is done."""
 
 _BLOCK = 1 << 23
 _UNPACKED = 1 << 23

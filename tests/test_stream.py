@@ -1,0 +1,153 @@
+"""The fast reader gives the general reader's very frames, whatever the layout, or steps aside."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from helpers import fixture_paths, kernel, op, trace_paths
+
+import skiptrace as sk
+from skiptrace.read import stream
+from skiptrace.read.columns import RawEvents, assemble
+from skiptrace.read.decode import events_and_header, parse
+from skiptrace.read.ndjson import UnfitError
+from skiptrace.read.rows import from_decoded
+from skiptrace.read.source import Source
+
+SMALL = 20_000
+"""Bytes a block: even a fixture makes several."""
+
+
+def general(data: bytes) -> tuple[RawEvents, dict[str, Any]]:
+    events, header = events_and_header(parse(data, "data"), "data")
+    return assemble([from_decoded(events)]), header
+
+
+def agree(data: bytes, *, least: int = 2, block: int = SMALL) -> None:
+    parts, header = stream.read_parts(Source.of(data), block=block)
+    assert len(parts) >= least
+    fast, (slow, same) = assemble(parts), general(data)
+    assert header == same
+    assert fast.frame.equals(slow.frame)
+    assert (fast.events, fast.found, fast.not_rows, fast.threads) == (
+        slow.events,
+        slow.found,
+        slow.not_rows,
+        slow.threads,
+    )
+
+
+def unpacked(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "path", [*fixture_paths(), *trace_paths()], ids=lambda p: f"{p.parent.name}-{p.name}"
+)
+def test_every_trace_reads_alike(path: Path) -> None:
+    if path.stat().st_size > 2_000_000:
+        pytest.skip("too large for the general reader to be read twice; benchmarks/ has it")
+    data = unpacked(path)
+    agree(data, least=2 if len(data) > 5 * SMALL else 1, block=max(SMALL, len(data) // 5))
+
+
+LAYOUTS: dict[str, Callable[[Any], bytes]] = {
+    "minified": orjson.dumps,
+    "json.dump": lambda t: json.dumps(t).encode(),
+    "indent 2": lambda t: orjson.dumps(t, option=orjson.OPT_INDENT_2),
+    "indent 4, CRLF": lambda t: json.dumps(t, indent=4).replace("\n", "\r\n").encode(),
+    "tabs": lambda t: json.dumps(t, indent="\t").encode(),
+    "sorted keys": lambda t: orjson.dumps(t, option=orjson.OPT_SORT_KEYS),
+    "bare array": lambda t: orjson.dumps(t["traceEvents"]),
+    "header last": lambda t: json.dumps(dict(reversed(t.items())), indent=1).encode(),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("path", fixture_paths(), ids=lambda p: p.name)
+def test_every_layout_reads_alike(path: Path, layout: str) -> None:
+    data = LAYOUTS[layout](json.loads(unpacked(path)))
+    agree(data, least=2 if len(data) > 5 * SMALL else 1)
+
+
+def events(count: int = 400) -> list[dict[str, Any]]:
+    return [e for i in range(count) for e in (op(f"op{i}", 10 * i, 5), kernel(10 * i, 5, i + 1))]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a process by name": {"pid": "Spans"},
+    "a thread by name, and one beyond 64 bits": {"tid": 2**70},
+    "a time as text": {"ts": "12.5"},
+    "a time that is no number": {"ts": "N/A"},
+    "no duration": {"dur": None},
+    "a negative duration": {"dur": -3},
+    "a name that is a list": {"name": [1, 2]},
+    "a name with escapes": {"name": 'a\\"b\né\u2028}, {"'},
+    "arguments that are text": {"args": "text"},
+    "a correlation as text": {"args": {"correlation": "17"}},
+    "an argument beyond 64 bits": {"args": {"Comms Id": 2**64 + 5, "correlation": 3}},
+    "objects in the arguments": {"args": {"list": [{"a": 1}, {"b": 2}], "correlation": 4}},
+    "an unknown phase": {"ph": "Q"},
+    "no phase": {"ph": None},
+    "a thread's name": {"ph": "M", "name": "thread_name", "args": {"name": "main"}},
+    "a stream by name": {"tid": "stream 7", "args": {}},
+    "microseconds from 1970, with decimals": {"ts": 1712195495505324.765},
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_odd_event_among_regular_ones_reads_alike(what: str, indent: int | None) -> None:
+    traced = events()
+    traced[300] = {**traced[300], **ODD[what]}
+    data = json.dumps({"traceEvents": traced, "rank": 0}, indent=indent).encode()
+    agree(data, block=8_000)
+
+
+def test_digits_beyond_doubles_survive_in_every_block() -> None:
+    text = ",\n".join(
+        f'{{"ph": "X", "cat": "cpu_op", "name": "o", "pid": 1, "tid": 1, '
+        f'"ts": 17121954955{i:05d}.{i % 1000:03d}, "dur": 0.001}}'
+        for i in range(3000)
+    )
+    data = ('{"traceEvents": [' + text + "]}").encode()
+    agree(data)
+    starts = sk.load(data).ops["start_ns"].to_list()
+    assert starts == [17121954955_00000_000 + i * 1000 + i % 1000 for i in range(3000)]
+
+
+def test_what_is_not_laid_out_regularly_is_left_to_the_general_reader() -> None:
+    mixed = json.dumps(events(1)[0]) + "\n,  " + ",".join(json.dumps(e) for e in events())
+    agree(f'{{"traceEvents": [{mixed}]}}'.encode())
+    with pytest.raises(UnfitError):
+        stream._regular(Source.of(b'{"traceEvents": []}'), None, SMALL)
+
+
+@pytest.mark.parametrize("cut", [5_000, 30_000, -3])
+def test_broken_json_is_an_error_that_names_the_byte_in_the_whole_file(cut: int) -> None:
+    data = json.dumps({"traceEvents": events()}, indent=1).encode()[:cut]
+    with pytest.raises(sk.errors.ReadError, match=f"byte {len(data)}"):
+        sk.load(data)
+
+
+def test_packed_files_of_several_members_and_padding_are_read_whole(tmp_path: Path) -> None:
+    data = json.dumps({"traceEvents": events()}).encode()
+    half = len(data) // 2
+    path = tmp_path / "t.json.gz"
+    path.write_bytes(gzip.compress(data[:half]) + gzip.compress(data[half:]) + b"\0" * 512)
+    assert sk.load(path).ops.equals(sk.load(data).ops)
+
+
+def test_the_same_zstandard_frames(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard", reason="zstandard is an extra")
+    data = json.dumps({"traceEvents": events()}).encode()
+    packed = b"".join(zstandard.compress(part) for part in (data[:999], data[999:]))
+    assert sk.load(packed).ops.equals(sk.load(data).ops)
+    with pytest.raises(sk.errors.ReadError, match="cut off"):
+        sk.load(packed[:-9])
