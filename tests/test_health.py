@@ -87,7 +87,7 @@ def test_each_kind_is_found_as_often_as_it_occurs(kind: str) -> None:
     assert row["affects"] == MEANINGS[kind][2]
 
 
-@pytest.mark.parametrize("kind", set(MEANINGS) - {"floor_median"})
+@pytest.mark.parametrize("kind", sorted(set(MEANINGS) - {"floor_median"}))
 def test_a_sound_trace_has_none_of_them(kind: str) -> None:
     assert kind not in health(sk.load([op("all", 0, 1000), *onto_idle(11)]))
 
