@@ -108,9 +108,15 @@ def test_the_trace_is_judged_by_its_steps_not_by_the_time_between_them() -> None
     ]
 
 
-def test_two_devices_share_the_latency() -> None:
-    events = [*busy(90), call("cudaLaunchKernel", 3, 1, 9), kernel(50, 10, 9, device=1)]
-    assert verdict(events)["busy_share"] == verdict(events, by="trace")["busy_share"] == 0.5
+@pytest.mark.parametrize("steps", [1, 2])
+def test_two_devices_share_the_latency(steps: int) -> None:
+    events = []
+    for n in range(steps):
+        on_the_other = [call("cudaLaunchKernel", 100 * n + 3, 1, 9 + n)]
+        on_the_other.append(kernel(100 * n + 50, 10, 9 + n, device=1))
+        events += [*busy(90, at=100 * n, n=n + 1), *on_the_other]
+    assert verdict(events)["busy_share"] == pytest.approx(0.5)
+    assert verdict(events, by="trace")["busy_share"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("by", ["kernel", None])

@@ -270,6 +270,7 @@ def test_a_wait_call_with_a_record_counts_for_the_stream_on_record_alone(
     "other",
     [
         call("cudaStreamWaitEvent", 5, 1),  # before the launch of the stream's last work
+        call("cudaStreamWaitEvent", 80, 0),  # at the launch
         call("cudaStreamWaitEvent", 90, 1),  # after the launch
         call("cudaStreamWaitEvent", 70, 1, tid=2),
         kernel(70, 1, cat="cuda_sync", name="Context Sync", cuda_sync_kind="Context Sync"),
