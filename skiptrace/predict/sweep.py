@@ -200,7 +200,7 @@ def _regex(part: str) -> str:
         elif piece in ("/", "\\"):
             made.append(r"[/\\]")
         elif len(piece) > 2 and piece.startswith("["):
-            inside = piece[1:-1].replace("\\", r"\\")
+            inside = re.sub(r"[\\\[\]&~|]", r"\\\g<0>", piece[1:-1])
             made.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
         else:
             made.append(re.escape(piece))

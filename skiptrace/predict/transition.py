@@ -17,9 +17,9 @@ DEVICE_SHARE = 0.5
 class Transition:
     """Where a curve crosses a threshold and stays beyond it."""
 
-    parameter: Any | None
+    parameter: Any
     """First GPU-bound parameter; None where there is no turn in the sweep."""
-    last_cpu_bound: Any | None
+    last_cpu_bound: Any
     """The parameter before it; the last one of all where the sweep never turns."""
     interpolated: float | None
     """Where a line between the two, linear in the log of the parameter, crosses the threshold."""
@@ -52,12 +52,16 @@ def find_transition(
         first -= 1
     if first == len(parameters):
         last = parameters[-1] if parameters else None
-        reason = f"never turns: {what} is below {threshold:.4g} at {last}, the last of the sweep"
+        shown = _shown(values[-1] if values else None)
+        reason = (
+            f"never turns: {what} is {shown} at {last}, the last of the sweep, and would have to "
+            f"reach {_shown(threshold)}"
+        )
         return Transition(None, last, None, threshold, evidence, reason)
     if first == 0:
         reason = (
-            f"past the turn from the start: {what} is {values[0]:.4g} at {parameters[0]}, "
-            f"at or above {threshold:.4g}"
+            f"past the turn from the start: {what} is {_shown(values[0])} at {parameters[0]}, "
+            f"at or above {_shown(threshold)}"
         )
         return Transition(None, None, None, threshold, evidence, reason)
     low, high = parameters[first - 1], parameters[first]
@@ -68,12 +72,14 @@ def find_transition(
         threshold,
         evidence,
         f"{what} rises from {_shown(values[first - 1])} at {low} to {_shown(values[first])} at "
-        f"{high} and stays at or above {threshold:.4g}",
+        f"{high} and stays at or above {_shown(threshold)}",
     )
 
 
 def _shown(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:.4g}"
+    if value is None:
+        return "unknown"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _cross(
