@@ -151,3 +151,14 @@ def test_the_same_zstandard_frames(tmp_path: Path) -> None:
     assert sk.load(packed).ops.equals(sk.load(data).ops)
     with pytest.raises(sk.errors.ReadError, match="cut off"):
         sk.load(packed[:-9])
+
+
+@pytest.mark.parametrize("raw", ["\n", "\t", "\x00", "\x01"])
+def test_a_raw_control_character_inside_a_name_is_never_taken_for_layout(raw: str) -> None:
+    text = json.dumps({"traceEvents": events()}, indent=1)
+    data = text.replace('"op300"', f'"op{raw}300"').encode()
+    assert data != text.encode()
+    with pytest.raises(sk.errors.ReadError, match="not valid JSON"):
+        sk.load(data)
+    with pytest.raises(UnfitError):
+        stream._regular(Source.of(data), None, 8_000)

@@ -40,7 +40,8 @@ _EVENT: dict[str, pl.DataType | type[pl.DataType]] = {
     "args": pl.Struct(_ARGS),
 }
 _BETWEEN = re.compile(rb"\s*,\s*\{\s*\"")
-_ONE_LINE = bytes.maketrans(b"\n\x00", b" \n")
+_ONE_LINE = bytes.maketrans(b"\n\x00", b"\t\n")
+"""A raw newline inside a string stays an error: a tab is one there too, and space outside."""
 EXACT_US = 2.0**53
 """Integers up to here are exact as doubles."""
 
