@@ -57,7 +57,7 @@ def tklqt(
     for key in keys:
         launches = _with_key(trace, launches, key)
     columns = list(dict.fromkeys(c.name for key in keys for c in TKLQT_KEYS[key]))
-    groups = [*columns, "pid"] if keys == ["thread"] else columns
+    groups = [*columns, "pid"] if "thread" in keys else columns
     frame = launches.group_by(groups).agg(*_figures())
     if keys == ["trace"] and frame.is_empty():
         frame = launches.select(*_figures()).with_columns(trace=pl.lit("all"))

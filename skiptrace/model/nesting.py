@@ -15,6 +15,12 @@ import polars as pl
 from skiptrace.intervals import Bools, Ints, last_above
 
 
+def _distinct(values: Ints) -> Ints:
+    """Sorted distinct values; sorting beats the hashing of `numpy.unique` here."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]
+
+
 class Nest:
     """Intervals of many threads, ready to be asked what encloses a moment.
 
@@ -29,7 +35,7 @@ class Nest:
             frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns", "id")
         )
         self._pids, self._tids = np.unique(pid), np.unique(tid)
-        self._times = np.unique(start)
+        self._times = _distinct(start)
         code, _ = self._code(pid, tid)
         self.order: Ints = np.lexsort((ids, -dur, start, code)).astype(np.int64)
         """Row of the frame at each place of the order."""

@@ -16,8 +16,9 @@ _FLOAT_EXACT_US = 2.0**43
 
 # Numbers whose nanoseconds a double cannot hold: at least 2**43 (8.796e12) with a fraction, or
 # large with more digits than nanoseconds, where the double's error could tip the rounding.
-_LOSSY_TS = re.compile(
-    rb'"ts"\s*:\s*-?(?:(?:[89]\d{12}|\d{14,})\.\d|\d{11,}\.\d{4,}|\d+\.\d{13,}[eE])'
+_LOSSY_TS = (
+    r'"ts"\s*:\s*-?'
+    r"(?:(?:[89][0-9]{12}|[0-9]{14,})\.[0-9]|[0-9]{11,}\.[0-9]{4,}|[0-9]+\.[0-9]{13,}[eE])"
 )
 _TS = re.compile(rb'("ts"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
 
@@ -28,7 +29,12 @@ def keep_digits(data: bytes) -> bytes:
     A JSON decoder without a hook for floats rounds them before anyone can see their digits.
     ``"ts"`` cannot occur unescaped inside a JSON string, so only keys are matched.
     """
-    return _TS.sub(rb'\1"\2"', data) if _LOSSY_TS.search(data) else data
+    try:
+        text = pl.Series([data.decode()])
+    except UnicodeDecodeError:  # no JSON at all: the decoder says so
+        return data
+    lossy = text.str.contains(_LOSSY_TS).item()  # several times faster than Python's own search
+    return _TS.sub(rb'\1"\2"', data) if lossy else data
 
 
 def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
