@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skiptrace.errors import MissingDependencyError, SkiptraceError, UnknownKeyError
+from skiptrace.errors import MissingDependencyError, SkiptraceError, SweepError, UnknownKeyError
 from skiptrace.measure.fusion import fusion
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
@@ -107,6 +107,9 @@ def _compare(arguments: argparse.Namespace) -> None:
     for entry, (name, _, pattern) in zip(arguments.sweeps, named, strict=True):
         if not name or not pattern:
             raise UnknownKeyError.of("sweep", entry, ["NAME=PATTERN"])
+    names = [name for name, _, _ in named]
+    if len(set(names)) < len(names):
+        raise SweepError.repeated_name(names)
     found = compare_sweeps({name: _swept(pattern) for name, _, pattern in named})
     if arguments.json:
         return _json(results.comparison_dict(found))

@@ -202,6 +202,12 @@ class SweepError(SkiptraceError, ValueError):
         )
 
     @classmethod
+    def repeated_name(cls, names: list[str]) -> SweepError:
+        """Two sweeps of one name."""
+        twice = next(name for name in names if names.count(name) > 1)
+        return cls(f"the sweep {twice!r} is given twice: each needs a name of its own")
+
+    @classmethod
     def too_few(cls, given: Iterable[str]) -> SweepError:
         """Nothing to compare with."""
         return cls(f"comparing needs at least two sweeps, got {', '.join(given) or 'none'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from skiptrace.measure.idle_gaps import find_gaps, idle_gaps, op_pieces, python_pieces
+from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
 from skiptrace.measure.keys import check_key, largest_first
 from skiptrace.model.schema import ACTIVITIES, IDLE_CAUSES, IDLE_KEYS, conform
 from skiptrace.model.trace import Trace
@@ -37,16 +37,16 @@ def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
     """
     check_key("by", by, IDLE_KEYS)
     if by == "activity":
-        gaps = idle_gaps(trace)
+        columns = {f"{name}_ns": name for name in ACTIVITIES}
         pieces = (
-            gaps.select(f"{name}_ns" for name in ACTIVITIES)
-            .rename({f"{name}_ns": name for name in ACTIVITIES})
-            .with_row_index("gap")
+            gap_causes(trace)
+            .select("gap", *columns)
+            .rename(columns)
             .unpivot(index="gap", variable_name="name", value_name="ns")
             .filter(pl.col("ns") > 0)
         )
     elif by == "cause":
-        pieces = idle_gaps(trace).with_row_index("gap").select("gap", name="cause", ns="dur_ns")
+        pieces = gap_causes(trace).select("gap", name="cause", ns="dur_ns")
     elif by == "step":
         pieces = find_gaps(trace).select("gap", name="step", ns="dur_ns")
     else:

@@ -42,18 +42,25 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
     the launch, and python, dataloader, alloc and copy make at most half of the gap; else the
     largest activity.
     """
-    gaps = find_gaps(trace)
+    gaps = gap_causes(trace)
     if gaps.is_empty():
         return empty(IDLE_GAPS)
-    amounts, waited = _activities(trace, gaps)
-    gaps = gaps.with_columns(pl.Series(f"{name}_ns", amounts[name]) for name in ACTIVITIES)
-    gaps = gaps.with_columns(cause=_causes(amounts, waited, gaps["dur_ns"].to_numpy()))
     return conform(
         gaps.with_columns(
             host_op=_main_holder(gaps, op_pieces(trace, gaps)),
             host_python=_main_holder(gaps, python_pieces(trace, gaps)),
         ),
         IDLE_GAPS,
+    )
+
+
+def gap_causes(trace: Trace) -> pl.DataFrame:
+    """The gaps of `find_gaps`, with their activities and cause."""
+    gaps = find_gaps(trace)
+    amounts, waited = _activities(trace, gaps)
+    return gaps.with_columns(
+        *(pl.Series(f"{name}_ns", amounts[name]) for name in ACTIVITIES),
+        _causes(amounts, waited, gaps["dur_ns"].to_numpy()).alias("cause"),
     )
 
 

@@ -12,13 +12,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Bools, Ints, last_above
-
-
-def _distinct(values: Ints) -> Ints:
-    """Sorted distinct values; sorting beats the hashing of `numpy.unique` here."""
-    ordered = np.sort(values)
-    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]
+from skiptrace.intervals import Bools, Ints, distinct, last_above
 
 
 class Nest:
@@ -35,7 +29,7 @@ class Nest:
             frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns", "id")
         )
         self._pids, self._tids = np.unique(pid), np.unique(tid)
-        self._times = _distinct(start)
+        self._times = distinct(start)
         code, _ = self._code(pid, tid)
         self.order: Ints = np.lexsort((ids, -dur, start, code)).astype(np.int64)
         """Row of the frame at each place of the order."""
@@ -82,7 +76,7 @@ class Nest:
         code, known = self._code(np.array([pid]), np.array([tid]))
         low = np.searchsorted(self.codes, code[0], side="left")
         high = np.searchsorted(self.codes, code[0], side="right") if known[0] else low
-        bounds = np.unique(np.concatenate((self.starts[low:high], self.ends[low:high])))
+        bounds = distinct(np.concatenate((self.starts[low:high], self.ends[low:high])))
         count = len(bounds)
         return bounds, self.at(np.full(count, pid), np.full(count, tid), bounds)
 

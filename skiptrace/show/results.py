@@ -10,9 +10,14 @@ import polars as pl
 from skiptrace.measure.fusion import Fusion
 from skiptrace.predict.compare_sweeps import Comparison
 from skiptrace.predict.sweep import Sweep
+from skiptrace.show.text import shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+END_WIDTH = 34
+"""Characters of the names of a chain's first and last kernel."""
 
 
 def sweep_dict(sweep: Sweep) -> dict[str, Any]:
@@ -85,8 +90,11 @@ def print_fusion(fusion: Fusion, console: Console) -> None:
     if fusion.ranking.is_empty():
         console.print("No chain of kernels always repeats: nothing to fuse for certain.")
     else:
-        ranked = fusion.ranking.select(
-            "length", "chain", "count", "launches_saved", "host_ns", "kernel_ns", "root_ops"
-        )
+        ends = {
+            end: [shorten(chain[at], END_WIDTH) for chain in fusion.ranking["chain"]]
+            for end, at in (("from", 0), ("to", -1))
+        }
+        ranked = fusion.ranking.select("length", "count", "launches_saved", "host_ns", "kernel_ns")
+        ranked = ranked.with_columns(pl.Series(end, names) for end, names in ends.items())
         print_frame(console, "Chains to fuse, by the host time between their launches", ranked, 12)
     print_frame(console, "If all chains of one length were fused", fusion.savings)
