@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-END_WIDTH = 34
+END_WIDTH = 32
 """Characters of the names of a chain's first and last kernel."""
 
 

@@ -1,0 +1,327 @@
+"""The command: tables and JSON of every subcommand, its options, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import Event, annotation, call, fixture_path, kernel, op, step
+from sweeps import events_at, write
+
+import skiptrace as sk
+from skiptrace import cli
+
+ODD = ("[red]k[/red]", "<script>alert(1)</script>", ":smile:", "[link=x]", "a | b")
+"""Names that a terminal, a browser or a table might take for its own."""
+
+
+class Result:
+    """Exit code and output of a call of the command."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.out.split())
+
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call_it(*arguments: object) -> Result:
+        try:
+            code = cli.main([str(a) for a in arguments])
+        except SystemExit as leave:  # argparse
+            code = int(str(leave.code or 0))
+        return Result(code, *capsys.readouterr())
+
+    return call_it
+
+
+@pytest.fixture
+def swept(tmp_path: Path) -> str:
+    """The pattern of a literal sweep."""
+    for batch in (1, 2, 4, 8):
+        write(tmp_path / f"toy_b{batch}.json", events_at(batch))
+        write(tmp_path / f"fast_b{batch}.json", events_at(batch, kernel_us=2))
+    return f"{tmp_path}/toy_b{{batch}}.json"
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+def test_a_report_in_tables(run: Any) -> None:
+    shown = run("report", fixture_path("eager_step"))
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith("CPU-bound (2 of 2 steps): the device worked 10.2 %")
+    for title in ("Steps", "Idle time between works, by cause", "Behind it"):
+        assert f"\n{title}\n" in shown.out
+
+
+def test_a_report_as_json_is_that_of_the_verbs(run: Any) -> None:
+    path = fixture_path("sync")
+    found, trace = run("report", path, "--json").json(), sk.load(path)
+    assert found["schema"] == "skiptrace.report/1"
+    assert found["steps"] == sk.summary(trace).to_dicts()
+    assert found["idle"] == sk.idle_causes(trace).to_dicts()
+
+
+def test_one_step_of_a_report_by_number_from_the_end_or_by_name(run: Any) -> None:
+    path = fixture_path("eager_step")
+    steps = [run("report", path, "--json", f"--step={key}").json()["steps"]
+             for key in ("3", "-1", "ProfilerStep#3")]  # fmt: skip
+    assert steps[0] == steps[1] == steps[2]
+    assert [row["step"] for row in steps[0]] == ["ProfilerStep#3"]
+
+
+def test_a_given_floor_moves_time_between_launching_and_queueing(run: Any) -> None:
+    path = fixture_path("sync")
+    rows = [run("report", path, "--json", "--floor", ns).json()["steps"][0] for ns in (0, 20_000)]
+    assert rows[0]["tklqt_ns"] == rows[1]["tklqt_ns"]
+    assert rows[0]["queue_ns"] > rows[1]["queue_ns"]
+
+
+@pytest.mark.parametrize("command", ["report", "fusion"])
+def test_steps_may_be_other_annotations(run: Any, tmp_path: Path, command: str) -> None:
+    events = [annotation("serve_1", 0, 100), annotation("serve_2", 100, 200), *events_at(1)]
+    path = write(tmp_path / "t.json", events)
+    found = run(command, path, "--json", "--steps", "serve_*").json()
+    if command == "report":
+        assert [row["step"] for row in found["steps"]] == ["serve_1", "serve_2"]
+    else:
+        assert {row["count"] for row in found["candidates"]} <= set(range(12))
+        assert run(command, path, "--json").json() != found
+    one = run(command, path, "--json", "--steps", "serve_*", "--step", "serve_2").json()
+    assert one != found
+
+
+# --- fusion ---------------------------------------------------------------------------------------
+
+
+def test_fusion_in_tables(run: Any) -> None:
+    shown = run("fusion", fixture_path("eager_step"))
+    assert (shown.code, shown.err) == (0, "")
+    assert "Chains to fuse, by the host time between their launches" in shown.out
+    assert "256 13 2 576 66 8.73" in shown.words
+
+
+def test_fusion_as_json_is_that_of_the_verb(run: Any) -> None:
+    path = fixture_path("encoder")
+    for options, across in (((), False), (("--across-sync",), True)):
+        found = run("fusion", path, "--json", *options).json()
+        expected = sk.fusion(sk.load(path), across_sync=across)
+        assert found["schema"] == "skiptrace.fusion/1"
+        assert found["savings"] == expected.savings.to_dicts()
+        assert found["candidates"] == expected.candidates.to_dicts()
+        assert found["ranking"] == expected.ranking.to_dicts()
+
+
+def test_fusion_of_one_step(run: Any) -> None:
+    found = run("fusion", fixture_path("eager_step"), "--json", "--step", "2").json()
+    assert found["savings"][0]["kernels_eager"] == 288
+
+
+def test_fusion_of_nothing_says_so(run: Any) -> None:
+    shown = run("fusion", fixture_path("no_device"))
+    assert shown.code == 0
+    assert shown.out.startswith("No chain of kernels always repeats: nothing to fuse for certain.")
+
+
+# --- sweep and compare ----------------------------------------------------------------------------
+
+
+def test_a_sweep_in_tables(run: Any, swept: str) -> None:
+    shown = run("sweep", swept)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.words.startswith(
+        "GPU-bound from batch 4 (device): busy_share rises from 0.4034 at 2 to 0.7805 at 4 and "
+        "stays at or above 0.5. GPU-bound from batch 8 (TKLQT): TKLQT per launch (ns) rises from "
+    )
+    assert "Median step of each trace, by batch" in shown.out
+    assert "2 cpu 238 µs" in shown.words
+
+
+def test_a_sweep_as_json_is_that_of_the_verb(run: Any, swept: str) -> None:
+    found, expected = run("sweep", swept, "--json").json(), sk.sweep(swept)
+    assert (found["schema"], found["parameter"]) == ("skiptrace.sweep/1", "batch")
+    assert found["rows"] == expected.frame.to_dicts()
+    assert found["transition"]["device"]["parameter"] == 4
+    assert found["transition"]["tklqt"]["evidence"] == [[1, 8000], [2, 8000], [4, 8000], [8, 74000]]
+
+
+@pytest.mark.parametrize("name", ["tokens", "verdict", "parameter", "[red]", "il_ns", ":smile:"])
+def test_the_parameter_of_a_sweep_may_have_any_name(run: Any, swept: str, name: str) -> None:
+    star = swept.replace("{batch}", "*")
+    assert run("sweep", star, "--by", name, "--json").json()["parameter"] == name
+    shown = run("sweep", star, "--by", name)
+    assert shown.code == 0
+    assert f"GPU-bound from {name} 4" in shown.out
+    assert f"Median step of each trace, by {name}\n" in shown.out
+
+
+def test_a_sweep_that_never_turns(run: Any, tmp_path: Path) -> None:
+    write(tmp_path / "b1.json", events_at(1))
+    shown = run("sweep", f"{tmp_path}/b{{}}.json")
+    assert shown.out.startswith("No turn (device): never turns: busy_share is 0.2051 at 1")
+
+
+def test_a_comparison_in_tables_and_as_json(run: Any, swept: str) -> None:
+    pair = (f"toy={swept}", f"[b]fast[/b]={swept.replace('toy_', 'fast_')}")
+    shown = run("compare", *pair)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith(
+        "[b]fast[/b] against toy: where the host is the limit on both (1 to"
+    )
+    for title in ("Over the baseline (below 1 is faster)", "How much later it turns"):
+        assert f"\n{title}\n" in shown.out
+    found = run("compare", *pair, "--json").json()
+    expected = sk.compare_sweeps({n: sk.sweep(p) for n, _, p in (e.partition("=") for e in pair)})
+    assert found["schema"] == "skiptrace.compare/1"
+    assert found["sentence"] == expected.sentence
+    assert found["rows"] == expected.frame.to_dicts()
+    assert found["later"] == expected.later.to_dicts()
+    assert list(found["transitions"]) == ["toy", "[b]fast[/b]"]
+
+
+# --- what is wrong --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "{tmp}/gone.json"), "gone.json: cannot be read: No such file or directory."),
+        (("report", "{tmp}"), "cannot be read"),
+        (("fusion", "{tmp}/empty.json"), "the file is empty"),
+        (("fusion", "{tmp}/broken.json"), "not valid JSON at byte"),
+        (("report", "{tmp}/list.json"), "without trace events"),
+        (("report", "{good}", "--step", "9"), "unknown step 9"),
+        (("fusion", "{good}", "--step", "ProfilerStep#9"), "Did you mean 'ProfilerStep#3'?"),
+        (("report", "{good}", "--steps", "no_such_*"), "steps='no_such_*' matches no annotation"),
+        (("report", "{good}", "--floor", "-1"), "give nanoseconds (0 or more)"),
+        (("sweep", "{tmp}/b{{batch}}.json"), "matches no file"),
+        (("sweep", "{tmp}/b.json"), "put the parameter in braces, once"),
+        (("sweep", "{tmp}/broken{{n}}.json"), "broken1.json: not valid JSON"),
+        (("compare", "a={tmp}/x{{n}}.json", "b={tmp}/x{{n}}.json"), "matches no file"),
+        (("compare", "only={tmp}/ok{{n}}.json"), "at least two sweeps, got only"),
+        (("compare", "{tmp}/ok{{n}}.json", "b=x"), "Valid: NAME=PATTERN"),
+        (("compare", "a={tmp}/ok{{n}}.json", "a={tmp}/ok{{n}}.json"), "'a' is given twice"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line_on_stderr_and_code_2(
+    run: Any, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    for name, content in (("empty", b""), ("broken", b"{"), ("broken1", b"{"), ("list", b"{}")):
+        (tmp_path / f"{name}.json").write_bytes(content)
+    write(tmp_path / "ok1.json", events_at(1))
+    given = [a.format(tmp=tmp_path, good=fixture_path("eager_step")) for a in arguments]
+    for more in ([], ["--json"]):
+        result = run(*given, *more)
+        assert (result.code, result.out) == (2, "")
+        assert message in result.err
+        assert result.err.startswith("skiptrace: ")
+        assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("explain",), ("report",), ("report", "t.json", "--floor", "much"), ("sweep",),
+     ("compare",), ("fusion", "t.json", "--lengths")],
+)  # fmt: skip
+def test_a_wrong_call_shows_its_usage_and_code_2(run: Any, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "usage: skiptrace" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_help_and_version(run: Any) -> None:
+    assert all(name in run("--help").out for name in ("report", "fusion", "sweep", "compare"))
+    assert run("--version").out.strip()
+    assert run("fusion", "--help").code == 0
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+
+def odd_events(first: str) -> list[Event]:
+    """A chain of the odd names, from `first` on, twice."""
+    start = ODD.index(first)
+    names = ODD[start:] + ODD[:start]
+    events: list[Event] = [step(1, 0, 500)]
+    for round_ in range(2):
+        for i, name in enumerate(names):
+            at, corr = 100 * round_ + 15 * i, 10 * round_ + i + 1
+            events += [
+                op(name, at, 12),
+                call("cudaLaunchKernel", at + 1, 2, corr),
+                kernel(at + 8, 3, corr, name),
+            ]
+    return events
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_names_are_printed_as_they_are(run: Any, tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "odd.json", odd_events(name))
+    for verb in ("report", "fusion"):
+        assert name in run(verb, path).out
+        assert json.dumps(name) in run(verb, path, "--json").out
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "skiptrace", *map(str, arguments)]
+
+
+def test_into_a_pipe_there_are_no_colours_and_every_column() -> None:
+    done = subprocess.run(
+        command("fusion", fixture_path("encoder")), capture_output=True, text=True, check=True
+    )
+    assert "\x1b" not in done.stdout
+    assert "kernels fused" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    with subprocess.Popen(
+        command("fusion", fixture_path("eager_step"), "--json"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_a_traceback_is_never_shown_for_a_bad_trace(tmp_path: Path) -> None:
+    path = tmp_path / "cut.json.gz"
+    path.write_bytes(fixture_path("encoder").read_bytes()[:2000])
+    done = subprocess.run(command("report", path), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cut off or damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_json_needs_no_rich(tmp_path: Path) -> None:
+    blocked = (
+        "import sys; sys.modules['rich'] = None; from skiptrace.cli import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    path = fixture_path("encoder")
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, "fusion", path, "--json"], capture_output=True, check=True
+    )
+    assert json.loads(done.stdout)["schema"] == "skiptrace.fusion/1"
+    bare = subprocess.run(
+        [sys.executable, "-c", blocked, "fusion", path], capture_output=True, text=True, check=False
+    )
+    assert bare.returncode == 2
+    assert "needs the package 'rich': pip install 'skiptrace[cli]'" in bare.stderr
