@@ -131,6 +131,14 @@ def test_the_first_work_is_the(works: list[Event], first: int, kind: str) -> Non
     assert trace.launches.select("first_work", "kind").rows() == [(first, kind)]
 
 
+def test_device_and_stream_are_the_arguments_else_the_process_and_thread() -> None:
+    told = kernel(4, 1, device=1, stream=20) | {"pid": 0, "tid": 7}
+    bare = event("kernel", "k", 6, 1, 2, 9)
+    trace = sk.load([told, bare])
+    assert trace.work.select("device", "stream").rows() == [(1, 20), (2, 9)]
+    assert trace.work.select("pid", "tid").rows() == [(0, 7), (2, 9)]
+
+
 def test_a_graph_launch_without_work_is_counted() -> None:
     trace = sk.load([call("cudaGraphLaunch", 1, 4, 3), call("cudaLaunchKernel", 6, 1, 4)])
     assert len(trace.launches) == 0
