@@ -234,3 +234,18 @@ def test_the_paper_from_recorded_traces(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert f"| gpt2 | {tmp_path.name} | 8 to 16 | 8.42 | 8 to 16 | 8.52 | 6.82 |" in done.stdout
     assert "| 256 | 13 | 2 | 576 | 66 | 8.73 | 10 | 8.73 |" in done.stdout
+
+
+def test_the_tables_of_the_docs_are_what_their_command_writes(tmp_path: Path) -> None:
+    docs = EXAMPLES.parent / "docs"
+    folders = [trace_path(f"{p}/gpt2_b1_s512_eager").parent for p in ("h100", "h200")]
+    out = tmp_path / "tables.txt"
+    done = run(
+        "reproduce_paper", *folders, "--suffix", "s512_eager", "--out", out, "--figures", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    for path in sorted(tmp_path.iterdir()):
+        assert path.read_text(encoding="utf-8") == (docs / "paper" / path.name).read_text(
+            encoding="utf-8"
+        ), f"make docs/paper/{path.name} again: see docs/paper.md"
+    assert len(list(tmp_path.iterdir())) == len(list((docs / "paper").iterdir())) == 3
