@@ -142,8 +142,8 @@ def test_a_sweep_in_tables(run: Any, swept: str) -> None:
     shown = run("sweep", swept)
     assert (shown.code, shown.err) == (0, "")
     assert shown.words.startswith(
-        "GPU-bound from batch 4 (device): busy_share rises from 0.4034 at 2 to 0.7805 at 4 and "
-        "stays at or above 0.5. GPU-bound from batch 8 (TKLQT): TKLQT per launch (ns) rises from "
+        "Turns at batch 4 (device): busy_share rises from 0.4034 at 2 to 0.7805 at 4 and "
+        "stays at or above 0.5. Turns at batch 8 (TKLQT): TKLQT per launch (ns) rises from "
     )
     assert "Median step of each trace, by batch" in shown.out
     assert "2 cpu 238 µs" in shown.words
@@ -163,14 +163,16 @@ def test_the_parameter_of_a_sweep_may_have_any_name(run: Any, swept: str, name: 
     assert run("sweep", star, "--by", name, "--json").json()["parameter"] == name
     shown = run("sweep", star, "--by", name)
     assert shown.code == 0
-    assert f"GPU-bound from {name} 4" in shown.out
+    assert f"Turns at {name} 4" in shown.out
     assert f"Median step of each trace, by {name}\n" in shown.out
 
 
 def test_a_sweep_that_never_turns(run: Any, tmp_path: Path) -> None:
     write(tmp_path / "b1.json", events_at(1))
     shown = run("sweep", f"{tmp_path}/b{{}}.json")
-    assert shown.out.startswith("No turn (device): never turns: busy_share is 0.2051 at 1")
+    assert shown.out.startswith(
+        "No turn within the sweep (device): never turns: busy_share is 0.2051 at 1"
+    )
 
 
 def test_a_comparison_in_tables_and_as_json(run: Any, swept: str) -> None:

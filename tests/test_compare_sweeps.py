@@ -29,8 +29,8 @@ def test_ratios_are_figures_over_the_baselines() -> None:
     }.items():  # fmt: skip
         assert frame[ratio].to_list() == (other.frame[figure] / one.frame[figure]).to_list()
     assert frame["device_ratio"].to_list() == [0.5] * 5
-    assert frame["verdict"].equals(one.frame["verdict"])
-    assert frame["verdict_other"].equals(other.frame["verdict"], check_names=False)
+    assert frame["baseline_verdict"].equals(one.frame["verdict"], check_names=False)
+    assert frame["verdict"].equals(other.frame["verdict"])
 
 
 def test_parameters_that_one_side_lacks_are_left_out() -> None:
@@ -139,3 +139,9 @@ def test_gpt2_on_two_machines() -> None:
         "H200 against H100: where the host is the limit on both (1 to 8)"
     )
     assert found.later["ratio"].is_between(1, 1.5).all()
+
+
+def test_differences_in_both_directions_do_not_cancel_out() -> None:
+    mixed = sk.sweep({b: trace_at(b, host_us=10 if b == 1 else 40) for b in (1, 2)})
+    sentence = sk.compare_sweeps({"one": swept((1, 2)), "other": mixed}).sentence
+    assert sentence.endswith("so the host makes the larger difference.")

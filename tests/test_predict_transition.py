@@ -71,6 +71,8 @@ def test_the_host_is_scaled_by_the_launches_of_the_large_trace() -> None:
     found = sk.predict_transition((1, grouped(small)), (2, large))
     il = sk.summary(grouped(small))["il_ns"].item()
     assert found.host_ns == 3 * il
+    fixed, slope = (found.device[name].sum() for name in ("fixed_ns", "per_unit_ns"))
+    assert found.parameter == pytest.approx((3 * il / 2 - fixed) / slope)
     assert "6 launches of 2" in found.assumptions
 
 

@@ -25,7 +25,7 @@ EVEN = 0.005
 """Logs of ratios this near to each other round to the same figure: the sides are even."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Platforms side by side; the first is the baseline."""
 
@@ -93,8 +93,8 @@ def _ratios(base: str, baseline: Sweep, name: str, other: Sweep) -> pl.DataFrame
             .alias(ratio)
             for ratio, figure in _RATIOS.items()
         ),
-        verdict="verdict",
-        verdict_other="verdict_other",
+        baseline_verdict="verdict",
+        verdict="verdict_other",
     )
 
 
@@ -131,23 +131,36 @@ def _sentence(base: str, name: str, frame: pl.DataFrame) -> str:
     """What the difference is where the host is the limit on both, and where the device is."""
     parts = []
     for verdict, side, ratio in (("cpu", "host", "host_ratio"), ("gpu", "device", "device_ratio")):
-        both = frame.filter((pl.col("verdict") == verdict) & (pl.col("verdict_other") == verdict))
+        both = frame.filter(
+            (pl.col("verdict") == verdict) & (pl.col("baseline_verdict") == verdict)
+        )
         if len(both):
             parts.append(
                 f"where the {side} is the limit on both ({_span(both)}) it takes "
                 f"{_mean(both['il_ratio']):.2f} x the latency, its {side} {_mean(both[ratio]):.2f} "
                 f"x the time"
             )
-    host, device = _mean(frame["host_ratio"]), _mean(frame["device_ratio"])
-    apart = abs(math.log(host)) - abs(math.log(device))
+    host, device = (frame[name] for name in ("host_ratio", "device_ratio"))
+    apart = _spread(host) - _spread(device)
     larger = "neither makes a"
     if abs(apart) > EVEN:
         larger = f"the {'host' if apart > 0 else 'device'} makes the"
     parts.append(
-        f"over all points its host takes {host:.2f} x the CPU time and its device {device:.2f} x "
-        f"the kernel time, so {larger} larger difference"
+        f"point by point its host takes {_range(host)} x the CPU time and its device "
+        f"{_range(device)} x the kernel time, so {larger} larger difference"
     )
     return f"{name} against {base}: {'; '.join(parts)}."
+
+
+def _spread(ratios: pl.Series) -> float:
+    """Mean distance from 1, in either direction, as a log."""
+    logs = [abs(math.log(v)) for v in ratios.drop_nulls().to_list() if v > 0]
+    return sum(logs) / len(logs) if logs else 0.0
+
+
+def _range(ratios: pl.Series) -> str:
+    known = ratios.drop_nulls().to_list()
+    return f"{min(known):.2f} to {max(known):.2f}" if known else "no known"
 
 
 def _span(frame: pl.DataFrame) -> str:

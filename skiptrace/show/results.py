@@ -68,7 +68,7 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
 
 
 def _turn(name: str, parameter: object) -> str:
-    return f"GPU-bound from {name} {parameter}" if parameter is not None else "No turn"
+    return f"Turns at {name} {parameter}" if parameter is not None else "No turn within the sweep"
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
