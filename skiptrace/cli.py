@@ -124,7 +124,7 @@ def _load(arguments: argparse.Namespace) -> Trace:
     key = arguments.step
     if key is None:
         return trace
-    return trace.step(int(key) if key.lstrip("-").isdecimal() else key)
+    return trace.step(key)
 
 
 def _swept(pattern: str, name: str | None = None) -> Sweep:
@@ -148,8 +148,9 @@ def _console() -> Console:
         from rich.console import Console
     except ImportError as error:
         raise MissingDependencyError.needs("printing tables", "rich", "cli") from error
-    # Into a file or pipe there is no width to fit: wide enough for every table.
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    # Into a file or pipe there is no width to fit, unless one is asked for.
+    fits = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if fits else 120, highlight=False)
 
 
 @contextmanager

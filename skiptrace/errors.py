@@ -170,11 +170,7 @@ class SweepError(SkiptraceError, ValueError):
     @classmethod
     def pattern(cls, pattern: str) -> SweepError:
         """A pattern without exactly one parameter."""
-        return cls(
-            f"{pattern!r}: put the parameter in braces, once: 'gpt2_b{{batch}}.json.gz'".replace(
-                "{{", "{"
-            ).replace("}}", "}")
-        )
+        return cls(f"{pattern!r}: put the parameter in braces, once: 'gpt2_b{{batch}}.json.gz'")
 
     @classmethod
     def no_match(cls, pattern: str) -> SweepError:

@@ -550,7 +550,8 @@ class Oracle:
             times["unknown"] = hi - lo
             return times
         call = self.call[work.launch]
-        if work is not call.works[0]:  # "Inside a graph: device"
+        if work is not next(w for w in call.works if w.device == work.device):
+            # "Inside a graph: device"; it begins on each device with its first work there.
             times["device"] = hi - lo
             return times
         thread, until = self.threads[call.pid, call.tid], max(lo, min(hi, call.start))
@@ -583,8 +584,10 @@ class Oracle:
             return True
         stream = self.on_stream[work.where]
         i = bisect_left(stream, (work.start, work.id), key=lambda w: (w.start, w.id))
-        last = stream[i - 1].launch if i else None
-        since = float("-inf") if last is None else self.call[last].start
+        last = stream[i - 1] if i else None
+        since: float = float("-inf") if last is None else last.start
+        if last is not None and last.launch is not None:
+            since = self.call[last.launch].start
         lo = bisect_right(self.told, since, key=lambda p: p[0])
         told = self.told[lo : bisect_left(self.told, call.start, key=lambda p: p[0])]
         me = (call.pid, call.tid)

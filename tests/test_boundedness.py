@@ -24,11 +24,11 @@ def verdict(events: list[Event], **options: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("work", "expected", "reason"),
     [
-        (10, "cpu", "the device worked 10.0 % of 0.1 ms: it mostly waits for the host"),
-        (49.999, "cpu", "waits for the host"),
+        (10, "cpu", "the device worked 10.0 % of 0.1 ms: for most of it there was no work for it"),
+        (49.999, "cpu", "no work for it"),
         (50, "balanced", "50.0 %"),
         (79.999, "balanced", "neither side holds it back alone"),
-        (80, "gpu", "the device worked 80.0 % of 0.1 ms: the host keeps it fed"),
+        (80, "gpu", "the device worked 80.0 % of 0.1 ms: it has work nearly always"),
         (95, "gpu", "95.0 %"),
     ],
 )

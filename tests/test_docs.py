@@ -17,7 +17,8 @@ import skiptrace as sk
 from skiptrace import cli
 from skiptrace.model.health import MEANINGS
 from skiptrace.model.schema import ACTIVITIES
-from skiptrace.show.report import ADVICE, Report
+from skiptrace.show.advice import ADVICE
+from skiptrace.show.report import Report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = [name for name in sk.__all__ if isinstance(getattr(sk, name), FunctionType)]

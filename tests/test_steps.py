@@ -126,6 +126,7 @@ WANTED: dict[str, tuple[Any, list[tuple[str, int, int]]]] = {
         ["execute_9", "forward"], [("forward", 1, 8), ("execute_9", 30, 10)],
     ),
     "brackets, escaped as in fnmatch": ("decode[[]1]", [("decode[1]", 50, 5)]),
+    "brackets, as they stand": ("decode[1]", [("decode[1]", 50, 5)]),
     "windows": ([(20_000, 30_000), (0, 5_000)], [("window#0", 0, 5), ("window#1", 20, 10)]),
     "a window alone": ([(0, 5_000)], [("window", 0, 5)]),
     "named windows": ([("warm", 0, 5_000), ["hot", 6_000, 9_000]], [("warm", 0, 5), ("hot", 6, 3)]),
@@ -151,7 +152,9 @@ def test_the_steps_asked_for_replace_the_profilers() -> None:
     assert names(sk.load(TWO, steps="ProfilerStep#5")) == ["ProfilerStep#5"]
 
 
-@pytest.mark.parametrize("wanted", ["forwards", "EXECUTE_*", ["nothing", "none"], "decode[1]"])
+@pytest.mark.parametrize(
+    "wanted", ["forwards", "EXECUTE_*", ["nothing", "none"], ["forward", "typo"]]
+)
 def test_steps_that_match_nothing_name_what_there_is(wanted: Any) -> None:
     with pytest.raises(StepError, match=r"matches no annotation or operator.*execute_7"):
         sk.load(SERVING, steps=wanted)
@@ -188,15 +191,33 @@ def test_of_overlapping_windows_the_innermost_holds(
 # --- step(k) and between(a, b) --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", [5, 1, -1, "ProfilerStep#5"])
+@pytest.mark.parametrize("key", [5, "5", -1, "ProfilerStep#5"])
 def test_a_step_is_found_by_number_place_or_name(key: int | str) -> None:
     assert names(sk.load(TWO).step(key)) == ["ProfilerStep#5"]
 
 
-@pytest.mark.parametrize("key", [6, 2, -3, "ProfilerStep#6", "5", ""])
+@pytest.mark.parametrize("key", [6, 1, -3, "ProfilerStep#6", "6", ""])
 def test_an_unknown_step_is_an_error_that_names_those_there_are(key: int | str) -> None:
     with pytest.raises(StepError, match=r"unknown step .*ProfilerStep#4, ProfilerStep#5"):
         sk.load(TWO).step(key)
+
+
+def test_a_number_that_several_processes_have_is_an_error_that_names_them() -> None:
+    trace = sk.load([step(1, 0, 9), step(1, 0, 9, pid=2)])
+    with pytest.raises(StepError, match=r"ProfilerStep#1 \(pid 1\), ProfilerStep#1 \(pid 2\)"):
+        trace.step(1)
+
+
+def test_a_step_without_the_profilers_names_is_found_by_its_place() -> None:
+    trace = sk.load([op("s", 0, 5), op("s", 10, 5)], steps="s")
+    assert [names(trace.step(key)) for key in (1, "0")] == [["s#1"], ["s#0"]]
+
+
+def test_no_two_steps_share_a_name_and_none_is_called_all() -> None:
+    labels = [annotation(name, 10 * i, 5) for i, name in enumerate(["s", "s", "s#1", "all"])]
+    assert names(sk.load(labels, steps=["s*", "all"])) == ["s#0", "s#2", "s#1", "all#0"]
+    windowed = sk.load([op("a", 1, 1), op("b", 30, 1)], steps={"all": (0, 20_000)})
+    assert windowed.ops["step"].to_list() == ["all#0", None]
 
 
 def test_a_number_is_the_profilers_before_it_is_a_place() -> None:

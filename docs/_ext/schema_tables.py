@@ -12,7 +12,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from skiptrace.model import health, schema
-from skiptrace.show import report
+from skiptrace.show import advice
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -108,12 +108,12 @@ class AdviceTable(Table):
     """A row for each cause of idle time: what the report says to do about it."""
 
     headings: ClassVar = {"cause": 16, "what it tells, and what to do": 84}
-    source = report.__file__
+    source = advice.__file__
 
     def rows(self) -> Iterator[tuple[list[nodes.Node], ...]]:
         """The causes, in the order that settles ties."""
         for cause in schema.ACTIVITIES:
-            yield (_code(cause), _text(report.ADVICE[cause]))
+            yield (_code(cause), _text(advice.ADVICE[cause]))
 
 
 def _code(text: str) -> list[nodes.Node]:

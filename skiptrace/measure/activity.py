@@ -8,7 +8,12 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, intersect, merge, overlap, subtract, union
-from skiptrace.measure.behaviour import copying_calls, launching_threads, of_thread, waiting_calls
+from skiptrace.measure.behaviour import (
+    copying_calls,
+    launching_threads,
+    thread_intervals,
+    waiting_calls,
+)
 from skiptrace.model import categories as cats
 from skiptrace.model.trace import Trace
 
@@ -16,7 +21,7 @@ HOST = ("profiler", "sync", "alloc", "copy", "launch", "dataloader", "operator")
 """Host activities by priority; what is in none of them is ``python``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ThreadActivity:
     """A launching thread's moments by activity: interval sets that do not overlap."""
 
@@ -49,19 +54,21 @@ def thread_activities(trace: Trace) -> dict[tuple[int, int], ThreadActivity]:
                 "pid", "tid", "start_ns", "dur_ns")
             for frame in (whole.annotations, whole.ops)]),
     }  # fmt: skip
+    threads = launching_threads(trace)
+    calls, ops = (thread_intervals(frame, threads) for frame in (whole.calls, whole.ops))
+    parts = {name: thread_intervals(frame, threads) for name, frame in rows.items()}
     own: dict[tuple[int, int], dict[str, Intervals]] = {}
     inside: dict[tuple[int, int], Intervals] = {}
-    waits: dict[tuple[int, int], Intervals] = {}
-    for thread in launching_threads(trace):
-        calls = of_thread(whole.calls, *thread)
-        inside[thread] = merge(calls, of_thread(whole.ops, *thread))
-        sets = {name: of_thread(frame, *thread) for name, frame in rows.items()}
-        sets["profiler"] = _disturbing(whole.overhead, calls)
+    for thread in threads:
+        inside[thread] = merge(calls[thread], ops[thread])
+        sets = {name: part[thread] for name, part in parts.items()}
+        sets["profiler"] = _disturbing(whole.overhead, calls[thread])
         sets["operator"] = inside[thread]
-        waits[thread] = sets["sync"]
         own[thread] = _exclusive(sets)
+    shared = _by_process(own, inside)
     return {
-        thread: ThreadActivity(_with_others(thread, own, inside), waits[thread]) for thread in own
+        thread: ThreadActivity(_with_others(sets, shared.get(thread[0])), parts["sync"][thread])
+        for thread, sets in own.items()
     }
 
 
@@ -83,16 +90,27 @@ def _exclusive(sets: dict[str, Intervals]) -> dict[str, Intervals]:
     return result
 
 
+def _by_process(
+    own: dict[tuple[int, int], dict[str, Intervals]], inside: dict[tuple[int, int], Intervals]
+) -> dict[int, dict[str, Intervals]]:
+    """What any thread of a process does inside operators and calls, where it has several."""
+    members: dict[int, list[tuple[int, int]]] = {}
+    for thread in own:
+        members.setdefault(thread[0], []).append(thread)
+    return {
+        pid: _exclusive({
+            name: merge(*(intersect(own[one][name], inside[one]) for one in threads))
+            for name in HOST})
+        for pid, threads in members.items()
+        if len(threads) > 1
+    }  # fmt: skip
+
+
 def _with_others(
-    thread: tuple[int, int],
-    own: dict[tuple[int, int], dict[str, Intervals]],
-    inside: dict[tuple[int, int], Intervals],
+    own: dict[str, Intervals], shared: dict[str, Intervals] | None
 ) -> dict[str, Intervals]:
-    others = [other for other in own if other[0] == thread[0] and other != thread]
-    if not others:
-        return own[thread]
-    elsewhere = _exclusive({
-        name: merge(*(intersect(own[other][name], inside[other]) for other in others))
-        for name in HOST})  # fmt: skip
-    mine = merge(*own[thread].values())
-    return {name: merge(own[thread][name], subtract(elsewhere[name], mine)) for name in HOST}
+    """Fill the thread's own pauses with what its process does (itself included: not then)."""
+    if shared is None:
+        return own
+    mine = merge(*own.values())
+    return {name: merge(own[name], subtract(shared[name], mine)) for name in HOST}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
-from skiptrace.intervals import Intervals, union
+from skiptrace.intervals import EMPTY, Intervals, union
 from skiptrace.model import categories as cats
 from skiptrace.model.trace import Trace
 
@@ -46,8 +48,18 @@ def blocking_calls(trace: Trace) -> pl.DataFrame:
     return pl.concat([waiting_calls(trace), copying_calls(trace)])
 
 
-def of_thread(frame: pl.DataFrame, pid: int, tid: int) -> Intervals:
-    """The moments in which a thread is inside any row of a frame."""
-    rows = frame.filter((pl.col("pid") == pid) & (pl.col("tid") == tid))
-    start = rows["start_ns"].to_numpy()
-    return union(start, start + rows["dur_ns"].to_numpy())
+def thread_intervals(
+    frame: pl.DataFrame, threads: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], Intervals]:
+    """The moments in which each thread is inside any row of a frame."""
+    rows = frame.select("pid", "tid", "start_ns", "dur_ns").partition_by(
+        "pid", "tid", as_dict=True, include_key=False
+    )
+    found = {}
+    for thread in threads:
+        if (part := rows.get(thread)) is not None:
+            start = part["start_ns"].to_numpy()
+            found[thread] = union(start, start + part["dur_ns"].to_numpy())
+        else:
+            found[thread] = EMPTY
+    return found

@@ -5,14 +5,14 @@ from __future__ import annotations
 import polars as pl
 
 from skiptrace.measure.behaviour import waiting_calls
-from skiptrace.measure.idle_gaps import find_gaps, idle_gaps
+from skiptrace.measure.idle_gaps import with_holders
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.nesting import Nest, link_to_row
 from skiptrace.model.schema import BLAME, conform
 from skiptrace.model.trace import Trace
 
 
-def blame(trace: Trace) -> pl.DataFrame:
+def blame(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     """Idle gaps by cause and place.
 
     A gap caused by ``sync`` points at the call that waited and the operators and Python frame
@@ -23,6 +23,8 @@ def blame(trace: Trace) -> pl.DataFrame:
     ----------
     trace
         A trace or a window of one.
+    gaps
+        Its gaps, all or some, from `gap_causes`.
 
     Returns
     -------
@@ -31,10 +33,7 @@ def blame(trace: Trace) -> pl.DataFrame:
         ``idle_ns``; largest first.
     """
     ops = trace.whole.ops
-    found = find_gaps(trace)
-    gaps = idle_gaps(trace).with_columns(
-        found["gap"], found["pid"], found["tid"], names_of(ops, found["op"]).alias("ending_op")
-    )
+    gaps = with_holders(trace, gaps).with_columns(names_of(ops, gaps["op"]).alias("ending_op"))
     is_sync = pl.col("cause") == "sync"
     placed = gaps.join(_waits(trace, gaps.filter(is_sync)), on="gap", how="left").with_columns(
         op=pl.when(is_sync).then("wait_op").otherwise("host_op"),
@@ -51,7 +50,19 @@ def _waits(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     """For each gap the call that the host waited in at its start, and what surrounds that call."""
     ops, frames = trace.whole.ops, trace.whole.python
     calls = waiting_calls(trace)
-    call = calls[Nest(calls).at(*(gaps[c].to_numpy() for c in ("pid", "tid", "start_ns")))]
+    at_start = Nest(calls).at(*(gaps[c].to_numpy() for c in ("pid", "tid", "start_ns")))
+    # A wait need not cover the gap's start to be most of it: then it is the first one in the gap.
+    later = gaps.sort("start_ns").join_asof(
+        calls.with_row_index("row").select("row", "pid", "tid", wait_ns="start_ns").sort("wait_ns"),
+        left_on="start_ns", right_on="wait_ns", by=["pid", "tid"], strategy="forward",
+        check_sortedness=False,
+    ).filter(pl.col("wait_ns") < pl.col("call_ns"))  # fmt: skip
+    rows = gaps.select("gap", at=pl.Series(at_start)).join(
+        later.select("gap", "row"), on="gap", how="left", maintain_order="left"
+    )
+    found = rows.select(pl.when(pl.col("at") >= 0).then("at").otherwise("row")).to_series()
+    known = found.is_not_null()
+    gaps, call = gaps.filter(known), calls[found.drop_nulls().cast(pl.Int64)]
     frame = Nest(frames).at(*(call[c].to_numpy() for c in ("pid", "tid", "start_ns")))
     roots = call.join(ops.select("root", op="id"), on="op", how="left", maintain_order="left")[
         "root"

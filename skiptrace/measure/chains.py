@@ -16,7 +16,7 @@ from skiptrace.measure.behaviour import waiting_calls
 from skiptrace.model.trace import Trace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kernels:
     """The linked kernels of a trace in chain order, one place each."""
 
@@ -56,7 +56,7 @@ def kernel_runs(trace: Trace, *, across_sync: bool) -> Kernels:
     ends = np.searchsorted(run, run, side="right")
     return Kernels(
         frame,
-        frame["name"].rank("dense").cast(pl.Int64).to_numpy() - 1,
+        frame["name"].fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1,
         (ends - np.arange(len(run))).astype(np.int64),
     )
 

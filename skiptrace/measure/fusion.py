@@ -19,7 +19,7 @@ from skiptrace.model.trace import Trace
 LENGTHS = (2, 4, 8, 16, 32, 64, 128, 256)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fusion:
     """Result of `fusion`."""
 
@@ -117,7 +117,7 @@ def _checked(lengths: object, threshold: object) -> list[int]:
     return sorted({int(n) for n in given})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Chains:
     """Candidates of one length: figures, and where each starts."""
 

@@ -36,22 +36,33 @@ def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
         `by` is none of those.
     """
     check_key("by", by, IDLE_KEYS)
+    if by == "cause":
+        return by_cause(gap_causes(trace))
     if by == "activity":
-        columns = {f"{name}_ns": name for name in ACTIVITIES}
-        pieces = (
-            gap_causes(trace)
-            .select("gap", *columns)
-            .rename(columns)
-            .unpivot(index="gap", variable_name="name", value_name="ns")
-            .filter(pl.col("ns") > 0)
-        )
-    elif by == "cause":
-        pieces = gap_causes(trace).select("gap", name="cause", ns="dur_ns")
-    elif by == "step":
-        pieces = find_gaps(trace).select("gap", name="step", ns="dur_ns")
-    else:
-        cut = op_pieces if by == "op" else python_pieces
-        pieces = cut(trace, find_gaps(trace))
+        return by_activity(gap_causes(trace))
+    gaps = find_gaps(trace)
+    if by == "step":
+        return _summed(gaps.select("gap", name="step", ns="dur_ns"), by)
+    return _summed((op_pieces if by == "op" else python_pieces)(trace, gaps), by)
+
+
+def by_cause(gaps: pl.DataFrame) -> pl.DataFrame:
+    """The gaps of `gap_causes` by their cause."""
+    return _summed(gaps.select("gap", name="cause", ns="dur_ns"), "cause")
+
+
+def by_activity(gaps: pl.DataFrame) -> pl.DataFrame:
+    """The gaps of `gap_causes` divided by activity."""
+    columns = {f"{name}_ns": name for name in ACTIVITIES}
+    pieces = (
+        gaps.select("gap", *columns)
+        .rename(columns)
+        .unpivot(index="gap", variable_name="name", value_name="ns")
+    )
+    return _summed(pieces.filter(pl.col("ns") > 0), "activity")
+
+
+def _summed(pieces: pl.DataFrame, by: str) -> pl.DataFrame:
     frame = (
         pieces.group_by(pl.col("name").alias(by))
         .agg(gaps=pl.col("gap").n_unique(), idle_ns=pl.col("ns").sum())

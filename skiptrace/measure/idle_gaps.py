@@ -45,12 +45,14 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
     gaps = gap_causes(trace)
     if gaps.is_empty():
         return empty(IDLE_GAPS)
-    return conform(
-        gaps.with_columns(
-            host_op=_main_holder(gaps, op_pieces(trace, gaps)),
-            host_python=_main_holder(gaps, python_pieces(trace, gaps)),
-        ),
-        IDLE_GAPS,
+    return conform(with_holders(trace, gaps), IDLE_GAPS)
+
+
+def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
+    """Add the operator and the Python frame that held most of each gap."""
+    return gaps.with_columns(
+        host_op=_main_holder(gaps, op_pieces(trace, gaps)),
+        host_python=_main_holder(gaps, python_pieces(trace, gaps)),
     )
 
 
@@ -104,7 +106,7 @@ def find_gaps(trace: Trace) -> pl.DataFrame:
     first = (
         trace.whole.work.filter(pl.col("launch").is_not_null())
         .sort("start_ns", "id")
-        .unique("launch", keep="first", maintain_order=True)["id"]
+        .unique(["launch", "device"], keep="first", maintain_order=True)["id"]
     )
     return gaps.select(
         "device",
@@ -177,12 +179,13 @@ def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
             how="left",
             maintain_order="left",
         )
-        .select(next_work="id", since=pl.col("call_ns").shift(1).over("device", "stream"))
+        .with_columns(launched=pl.coalesce("call_ns", "start_ns"))  # unlinked: by then at latest
+        .select(next_work="id", since=pl.col("launched").shift(1).over("device", "stream"))
     )
     gaps = gaps.join(previous, on="next_work", how="left", maintain_order="left").with_columns(
         since=pl.col("since").fill_null(np.iinfo(np.int64).min)
     )
-    recorded = whole.syncs.filter(pl.col("sync_kind").str.contains("(?i)wait event"))
+    recorded = whole.syncs.filter(pl.col("sync_kind").str.contains(cats.STREAM_WAIT_RECORD))
     told = whole.calls.filter(pl.col("name").str.contains(cats.STREAM_WAITS))
     where = recorded.filter(pl.col("correlation").is_not_null()).select(
         "device", "stream", "correlation"

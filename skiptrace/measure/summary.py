@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
-from skiptrace.measure.behaviour import blocking_calls, launching_threads, of_thread
+from skiptrace.measure.behaviour import blocking_calls, launching_threads, thread_intervals
 from skiptrace.measure.keys import check_key
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
-from skiptrace.model.rounding import mean_of
+from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import SUMMARY, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
@@ -160,15 +160,36 @@ def device_busy(trace: Trace, device: int) -> Intervals:
     return union(start, start + work["dur_ns"].to_numpy())
 
 
+def lead_ns(trace: Trace, steps: pl.DataFrame) -> int:
+    """Idle time of steps before their first own work, on the device where that ran.
+
+    `steps` is the result of `summary`.
+    """
+    first = own_work(trace).sort("start_ns", "id").unique("step", keep="first", maintain_order=True)
+    led = steps.filter(pl.col("il_ns").is_not_null()).join(
+        first.select("step", "device", work_ns="start_ns"), on="step"
+    )
+    total = 0
+    for (device,), group in led.group_by("device"):
+        low, high = group["start_ns"].to_numpy(), group["work_ns"].to_numpy()
+        busy = overlap(device_busy(trace, int(device)), low, high)
+        total += int((np.maximum(high - low, 0) - busy).sum())
+    return total
+
+
 def _cpu_busy(trace: Trace, frame: pl.DataFrame) -> pl.Series:
     """Per step: operators and calls of the launching threads of its process, less waits."""
     low = frame["first"].fill_null(0).to_numpy()
     high = low + frame["il_ns"].fill_null(0).to_numpy()
     by_process: dict[int, list[Intervals]] = {}
-    blocking = blocking_calls(trace)
-    for pid, tid in launching_threads(trace):
-        inside = merge(of_thread(trace.whole.ops, pid, tid), of_thread(trace.whole.calls, pid, tid))
-        by_process.setdefault(pid, []).append(subtract(inside, of_thread(blocking, pid, tid)))
+    threads = launching_threads(trace)
+    ops, calls, blocked = (
+        thread_intervals(frame, threads)
+        for frame in (trace.whole.ops, trace.whole.calls, blocking_calls(trace))
+    )
+    for thread in threads:
+        inside = merge(ops[thread], calls[thread])
+        by_process.setdefault(thread[0], []).append(subtract(inside, blocked[thread]))
     everyone = merge(*(s for sets in by_process.values() for s in sets), EMPTY)
     busy: Ints = overlap(everyone, low, high)
     if len(by_process) > 1:
@@ -198,6 +219,6 @@ def _derive(frame: pl.DataFrame) -> pl.DataFrame:
         gpu_idle_paper_ns=il * pl.col("devices") - kernel,
         busy_share=1 - pl.col("gpu_idle_ns") / (il * pl.col("devices")),
         cpu_idle_ns=il - pl.col("cpu_busy_ns"),
-        hdbi_share=pl.when(both > 0).then(kernel / both),
+        hdbi_share=share_of(kernel, both),
         outlier=(il > OUTLIER * il.median()).fill_null(value=False),
     )

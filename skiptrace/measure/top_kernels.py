@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.keys import check_key
 from skiptrace.model.rounding import mean_of
 from skiptrace.model.schema import TOP_KERNELS, conform
@@ -31,9 +32,11 @@ def top_kernels(trace: Trace, k: int = 10, by: str = "time") -> pl.DataFrame:
     Raises
     ------
     UnknownKeyError
-        `by` is neither ``time`` nor ``count``.
+        `by` is neither ``time`` nor ``count``, or `k` is negative.
     """
     order = {"time": "kernel_ns", "count": "count"}[check_key("by", by, ("time", "count"))]
+    if k < 0:
+        raise UnknownKeyError.of("k", k, ["0 or more"])
     dur = pl.col("dur_ns")
     kernels = trace.work.filter(pl.col("kind") == "kernel")
     frame = (

@@ -45,10 +45,13 @@ ALLOCATES = (
 )
 """Allocates or frees device or pinned memory."""
 COPIES = r"(?i)memcpy|MemoryCopy|MemBufferCopy"
-"""Copies memory. It blocks if its name has no `Async`, or if it returned after its work ended."""
-COPIES_ASYNC = r"(?i)async|AppendMemoryCopy|Enqueue"
+"""Copies memory: blocking unless its name says otherwise (`Async`; a node of a graph), and
+whatever its name if it returned only after its work had ended."""
+COPIES_ASYNC = r"(?i)async|AppendMemoryCopy|Enqueue|Graph"
 STREAM_WAITS = r"(?i)StreamWait(?:Event|Value)|EnqueueEventsWait|EnqueueDeviceGlobalWait"
 """Tells a stream, not the host, to wait."""
+STREAM_WAIT_RECORD = r"(?i)wait event"
+"""The same, as the kind of a `cuda_sync` record."""
 COLLECTIVES = r"(?i)nccl|rccl|oneccl|c10d|AllReduce|AllGather|ReduceScatter|AllToAll"
 """Work that may wait inside, or before it, for its peers on other devices."""
 DATALOADER = r"DataLoader"

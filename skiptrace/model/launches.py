@@ -189,7 +189,7 @@ def given_floors(floors: Floors, given: Floor | None) -> Floors:
     for kind, value in mapping.items():
         number: object = value  # whatever the caller really gave
         is_ns = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
-        if kind not in KINDS or not is_ns or value < 0:
+        if kind not in KINDS or not is_ns or not 0 <= value < 2**62:
             raise FloorError.bad(given)
     ns, source = dict(floors.ns), dict(floors.source)
     for kind in KINDS:

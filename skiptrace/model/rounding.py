@@ -37,6 +37,11 @@ def mean_of(total: pl.Expr, count: pl.Expr) -> pl.Expr:
     return pl.when(count > 0).then(quotient + up.cast(pl.Int64))
 
 
+def share_of(part: pl.Expr, total: pl.Expr) -> pl.Expr:
+    """A share; null of nothing."""
+    return pl.when(total > 0).then(part / total)
+
+
 def quantile_of(values: Ints, percent: int) -> int:
     """Nearest-rank percentile of a non-empty array."""
     ordered = np.sort(values)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import TypeAlias
 
 import numpy as np
@@ -37,13 +39,18 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None) -> pl.DataFrame:
         return _unique_names(found) if len(found) else found
     patterns, windows = _split(wanted)
     frames = []
+    if not patterns and not windows:
+        raise StepError.no_steps(wanted)
     if patterns:
         names = events["name"].drop_nulls().unique().to_list()
-        wanted_names = {n for p in patterns for n in names if fnmatch.fnmatchcase(n, p)}
+        wanted_names = set()
+        for pattern in patterns:
+            fit = {n for n in names if n == pattern or fnmatch.fnmatchcase(n, pattern)}
+            if not fit:
+                labels = events.filter(pl.col("cat").str.contains("annotation"))["name"]
+                raise StepError.no_match(pattern, labels.drop_nulls().unique().to_list())
+            wanted_names |= fit
         hits = events.filter(pl.col("name").is_in(list(wanted_names)))
-        if hits.is_empty() and not windows:
-            labels = events.filter(pl.col("cat").str.contains("annotation"))["name"]
-            raise StepError.no_match(wanted, labels.unique().to_list())
         frames.append(_outermost(hits))
     if windows:
         frames.append(_windows(windows))
@@ -86,6 +93,8 @@ def _windows(windows: list[Window]) -> pl.DataFrame:
             raise StepError.no_steps(given)
         name, start, end = window if len(window) == 3 else ("window", *window)
         check_window(start, end)
+        if not isinstance(name, str):
+            raise StepError.no_steps(window)
         rows.append((None, name, int(start), int(end) - int(start), None))
     return pl.DataFrame(rows, schema={c.name: c.dtype for c in STEPS}, orient="row").sort(
         "start_ns"
@@ -95,7 +104,7 @@ def _windows(windows: list[Window]) -> pl.DataFrame:
 def check_window(start: object, end: object) -> None:
     """Raise unless start and end are integers and start < end."""
     numbers = isinstance(start, (int, np.integer)) and isinstance(end, (int, np.integer))
-    if not numbers or not start < end:  # type: ignore[operator]
+    if not numbers or not -(2**62) < start < end < 2**62:  # type: ignore[operator]
         raise StepError.bad_window(start, end)
 
 
@@ -117,13 +126,17 @@ def _unique_names(steps: pl.DataFrame) -> pl.DataFrame:
     steps = steps.with_columns(
         pl.when(processes).then(pl.format("{} (pid {})", name, "pid")).otherwise(name).alias("name")
     )
-    number = pl.int_range(pl.len()).over("name")
-    return steps.with_columns(
-        pl.when(pl.len().over("name") > 1)
-        .then(pl.format("{}#{}", name, number))
-        .otherwise(name)
-        .alias("name")
-    )
+    repeated = steps.select(pl.len().over("name") > 1).to_series().to_list()
+    taken = {n for n, again in zip(steps["name"], repeated, strict=True) if not again} - {ALL}
+    names, numbers = [], defaultdict[str, Iterator[int]](count)
+    for given, again in zip(steps["name"], repeated, strict=True):
+        unique = given
+        # `all` is the name of the whole trace, so no step of the caller's has it.
+        while (again or given == ALL) and (unique == given or unique in taken):
+            unique = f"{given}#{next(numbers[given])}"
+        taken.add(unique)
+        names.append(unique)
+    return steps.with_columns(pl.Series("name", names, dtype=pl.String))
 
 
 def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:

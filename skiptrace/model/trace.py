@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from skiptrace.read.decode import decode
 from skiptrace.read.source import Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Whole:
     """The frames of the whole recording, which windows keep as context and background."""
 
@@ -36,7 +37,7 @@ class Whole:
     source: Source
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """A recording, or a window of one, as polars frames.
 
@@ -83,8 +84,8 @@ class Trace:
         Parameters
         ----------
         key
-            A step's name; or a number ``k``: ``ProfilerStep#k`` where there is one, else the
-            k-th step in time order, negative from the end.
+            A step's name; or a number ``k``: ``ProfilerStep#k``, or the k-th in time order where
+            steps have no such names; negative from the end.
 
         Returns
         -------
@@ -95,14 +96,9 @@ class Trace:
         Raises
         ------
         StepError
-            No such step.
+            No such step, or several processes have one of that number.
         """
-        names = self.steps["name"].to_list()
-        name = key if isinstance(key, str) else f"ProfilerStep#{key}"
-        if name not in names and isinstance(key, int) and -len(names) <= key < len(names):
-            name = names[key]
-        if name not in names:
-            raise StepError.unknown(key, names)
+        name = self._step_name(key)
         if name == ALL:
             return self
         row = self.steps.filter(pl.col("name") == name)
@@ -113,6 +109,23 @@ class Trace:
             inside &= pl.col("pid") == row["pid"].item()
         window = (start, start + row["dur_ns"].item())
         return self._select(in_step, inside, row, window)
+
+    def _step_name(self, key: int | str) -> str:
+        names: list[str] = self.steps["name"].to_list()
+        if isinstance(key, str) and key not in names and key.removeprefix("-").isdecimal():
+            key = int(key)
+        if isinstance(key, str):
+            found = [key] if key in names else []
+        else:
+            numbered = re.compile(rf"ProfilerStep#{key}(?:$| \(|#)")
+            found = [name for name in names if numbered.match(name)]
+            # A place in the order, where no step has a number, or from the end.
+            counted = key < 0 or not any(name.startswith("ProfilerStep#") for name in names)
+            if not found and counted and -len(names) <= key < len(names):
+                found = [names[key]]
+        if len(found) != 1:
+            raise StepError.unknown(key, found or names)
+        return found[0]
 
     def between(self, start_ns: int, end_ns: int) -> Trace:
         """A window of the host's time as a trace.
@@ -142,6 +155,15 @@ class Trace:
             ((pl.col("start_ns") < end_ns) & (end > start_ns)) | (pl.col("name") == ALL)
         )
         return self._select(inside, inside, steps, (start_ns, end_ns))
+
+    def in_steps(self) -> Trace:
+        """What lies in any step, as a trace; all of it in a trace that is one step."""
+        if self.steps["name"].to_list() == [ALL]:
+            return self
+        start = int(self.steps["start_ns"].min())  # type: ignore[arg-type]
+        end = int((self.steps["start_ns"] + self.steps["dur_ns"]).max())  # type: ignore[arg-type]
+        inside = pl.col("start_ns").is_between(start, end, closed="left")
+        return self._select(pl.col("step").is_not_null(), inside, self.steps, (start, end))
 
     def _select(
         self, linked: pl.Expr, inside: pl.Expr, steps: pl.DataFrame, window: tuple[int, int]

@@ -7,7 +7,7 @@ import polars as pl
 from skiptrace.measure.keys import check_key
 from skiptrace.measure.summary import summary
 from skiptrace.model.launches import Floor, given_floors
-from skiptrace.model.rounding import mean_of
+from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import BOUNDEDNESS, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
@@ -54,7 +54,7 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
     floor_ns = given_floors(trace.whole.floors, floor).ns["kernel"]
     tklqt, busy = pl.col("tklqt_ns"), pl.col("busy_share")
     frame = frame.with_columns(
-        queue_share=pl.when(tklqt > 0).then(pl.col("queue_ns") / tklqt),
+        queue_share=share_of(pl.col("queue_ns"), tklqt),
         tklqt_per_launch_ns=mean_of(tklqt, pl.col("launches")),
         floor_ns=pl.lit(floor_ns),
         verdict=pl.when(busy < CPU_BELOW).then(pl.lit("cpu"))
@@ -86,7 +86,7 @@ def _pooled(trace: Trace, floor: Floor | None) -> pl.DataFrame:
         pl.exclude("device_ns"),
         step=pl.lit(ALL),
         busy_share=1 - pl.col("gpu_idle_ns") / pl.col("device_ns"),
-        hdbi_share=pl.col("kernel_ns") / (pl.col("kernel_ns") + pl.col("cpu_busy_ns")),
+        hdbi_share=share_of(pl.col("kernel_ns"), pl.col("kernel_ns") + pl.col("cpu_busy_ns")),
     )
 
 
@@ -106,8 +106,8 @@ def _because() -> pl.Expr:
         .when(pl.col("il_ns").is_null())
         .then(pl.lit("no latency: no operator or call starts before the last work ends"))
         .when(pl.col("verdict") == "cpu")
-        .then(pl.concat_str(text, pl.lit(": it mostly waits for the host")))
+        .then(pl.concat_str(text, pl.lit(": for most of it there was no work for it")))
         .when(pl.col("verdict") == "gpu")
-        .then(pl.concat_str(text, pl.lit(": the host keeps it fed")))
+        .then(pl.concat_str(text, pl.lit(": it has work nearly always")))
         .otherwise(pl.concat_str(text, pl.lit(": neither side holds it back alone")))
     )  # fmt: skip

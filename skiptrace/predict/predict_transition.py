@@ -22,7 +22,7 @@ from skiptrace.predict.transition import DEVICE_SHARE
 End: TypeAlias = Source | tuple[float, Source] | Mapping[float, Source]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictedTransition:
     """Where the device is expected to reach half of the latency."""
 

@@ -68,7 +68,8 @@ def from_lines(chunk: bytes, separator: bytes) -> Part:
     UnfitError
         Not parseable so, or a value of another type.
     """
-    if b"\x00" in chunk:
+    # Half of a surrogate pair is no text; polars would put other characters in its place.
+    if b"\x00" in chunk or b"\\ud" in chunk or b"\\uD" in chunk:
         raise UnfitError
     quoted = keep_digits(chunk)
     schema = _EVENT if quoted is chunk else {**_EVENT, "ts": pl.String}
@@ -86,8 +87,10 @@ def _part(frame: pl.DataFrame) -> Part:
     frame = frame.with_row_index("id")
     rest = frame.filter(~ph.is_in(TIMED) | ph.is_null())
     strange = rest.filter(ph.is_null() | ~ph.is_in(list(PHASES)))["id"]
-    named = rest.filter((ph == "M") & (pl.col("name") == "thread_name")).select(
-        "pid", "tid", pl.col("args").struct.field("name").fill_null("")
+    named = (
+        rest.filter((ph == "M") & (pl.col("name") == "thread_name"))
+        .select("pid", "tid", pl.col("args").struct.field("name"))
+        .drop_nulls()
     )
     part = Part(_rows(frame.filter(ph.is_in(TIMED))), len(frame))
     part.phases = Counter(dict(rest["ph"].fill_null("none").value_counts().rows()))

@@ -72,8 +72,9 @@ def from_decoded(events: list[Any]) -> Part:
         args = events[i].get("args") if ph == "M" else None
         if isinstance(args, dict) and events[i].get("name") == "thread_name":
             pid, tid = events[i].get("pid"), events[i].get("tid")
-            if isinstance(pid, (int, str)) and isinstance(tid, (int, str)):
-                part.threads[pid, tid] = str(args.get("name", ""))
+            known = isinstance(pid, (int, str)) and isinstance(tid, (int, str))
+            if known and isinstance(args.get("name"), str):
+                part.threads[pid, tid] = args["name"]
     return part
 
 
@@ -94,7 +95,7 @@ def _frame(picked: list[dict[str, Any]], rows: list[int]) -> pl.DataFrame:
         "dur_ns": _times([e.get("dur") for e in picked]),
         "correlation": _ints([a.get("correlation") for a in args]),
         "external_id": _ints(
-            [a.get("External id") if "External id" in a else a.get("external id") for a in args]
+            [v if (v := a.get("External id")) is not None else a.get("external id") for a in args]
         ),
         "device": _ints([a.get("device") for a in args]),
         "stream": _ints([a.get("stream") for a in args]),

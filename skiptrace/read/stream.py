@@ -74,14 +74,18 @@ def _regular(
 
 def _chunks(data: bytes, blocks: Iterator[bytes], separator: bytes) -> Iterator[tuple[bytes, bool]]:
     """Whole events without what separates the chunks; last, and marked so, what remains."""
+    waiting: list[bytes] = []  # blocks without a separator, joined once one is found
     for more in blocks:
         cut = data.rfind(separator)
         if cut < 0:
-            data += more
+            keep = max(len(data) - len(separator), 0)  # a separator may lie across the border
+            waiting.append(data[:keep])
+            data = data[keep:] + more
             continue
-        yield data[: cut + 1], False
+        yield b"".join((*waiting, data[: cut + 1])), False
+        waiting.clear()
         data = data[cut + separator.rindex(b"{") :] + more
-    yield data, True
+    yield b"".join((*waiting, data)), True
 
 
 def _parse_chunk(chunk: bytes, separator: bytes) -> Part:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from rich.console import Console
-from rich.padding import Padding
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -19,14 +19,37 @@ def print_frame(console: Console, title: str, frame: pl.DataFrame, rows: int = 2
     """A frame under a title, cut after `rows` rows, which it says."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name, dtype in frame.schema.items():
-        table.add_column(_label(name), justify="right" if dtype.is_numeric() else "left")
+        # Only names are long enough to fold.
+        number, folds = dtype.is_numeric(), name == "kernel"
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(_label(name), justify=justify, overflow="fold", no_wrap=not folds)
     for row in frame.head(rows).iter_rows(named=True):
         table.add_row(*(Text(_cell(name, value)) for name, value in row.items()))
+    print_table(console, title, table, len(frame) - rows)
+
+
+def print_table(console: Console, title: str, table: Table, more: int) -> None:
+    """A table under its title, and how many rows it leaves out.
+
+    Where the console is too narrow, names are folded and numbers run over the edge: better than
+    numbers cut.
+    """
+    size = Measurement.get(console, console.options.update(max_width=10_000), table)
+    folds = any(not column.no_wrap for column in table.columns)
+    if folds and size.maximum > console.width - 2:
+        table.width = max(size.minimum + len(table.columns), console.width - 2)
     console.print()
     console.print(Text(title, style="bold"))
-    console.print(Padding(table, (0, 0, 0, 2)))
-    if len(frame) > rows:
-        console.print(Text(f"  ... and {len(frame) - rows:,} more rows (see --json)", style="dim"))
+    options = console.options.update(max_width=10_000)
+    for line in console.render_lines(table, options, pad=False):
+        console.print(
+            Text("  " + "".join(part.text for part in line).rstrip()),
+            crop=False,
+            overflow="ignore",
+            no_wrap=True,
+        )
+    if more > 0:
+        console.print(Text(f"  ... and {more:,} more rows (see --json)", style="dim"))
 
 
 def _label(name: str) -> str:

@@ -8,38 +8,21 @@ from typing import Any
 import polars as pl
 
 from skiptrace.measure.blame import blame
-from skiptrace.measure.idle_causes import idle_causes
-from skiptrace.measure.summary import summary
+from skiptrace.measure.idle_causes import by_activity, by_cause
+from skiptrace.measure.idle_gaps import gap_causes
+from skiptrace.measure.summary import lead_ns, summary
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.model.launches import Floor
+from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
-from skiptrace.show.text import duration, percent, shorten
+from skiptrace.show.advice import advice_sentences, verdict_sentence
 
 SCHEMA = "skiptrace.report/1"
 
-ADVICE = {
-    "profiler": "the profiler itself: record less, or fewer steps",
-    "sync": "the host waits for the device, then starts from an empty queue: read values back less "
-    "often (.item(), .cpu(), printing a tensor), or later",
-    "alloc": "device memory is allocated or freed in the loop: keep and reuse it",
-    "copy": "copies block the host: pin the memory and copy with non_blocking=True",
-    "launch": "launching itself is too slow: fewer launches (a CUDA graph, torch.compile, fusion)",
-    "dataloader": "input is not ready: more workers, prefetch, or do less per sample",
-    "operator": "the host's operators are slower than the device: fewer and larger ones (a CUDA "
-    "graph, torch.compile, a larger batch)",
-    "python": "Python between operators: move it out of the loop, or let the host run ahead",
-    "device": "the device's own start-up of work: a CUDA graph, or larger kernels",
-    "dependency": "work waits for another stream or for its peers",
-    "unknown": "launched outside the recording: record a longer window",
-}
-"""Cause of idle time -> what to do about it."""
 
-_VERDICTS = {"cpu": "CPU-bound", "gpu": "GPU-bound", "balanced": "Balanced"}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """Everything a report shows; each frame is a verb's result."""
 
@@ -70,62 +53,28 @@ class Report:
 
 
 def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
-    """Run every verb of the report over a trace."""
+    """Run every verb of the report over the steps of a trace; what is outside them is left out."""
     by_step = boundedness(trace, floor=floor)
     verdict = boundedness(trace, "trace", floor=floor)
-    idle = idle_causes(trace)
-    behind = blame(trace)
-    kernels = top_kernels(trace)
+    steps = summary(trace, floor=floor)
+    inside = trace.in_steps()
+    gaps = gap_causes(inside)
+    if trace.steps["name"].to_list() != [ALL]:
+        gaps = gaps.filter(pl.col("step").is_not_null())
+    idle, behind, kernels = by_cause(gaps), blame(inside, gaps), top_kernels(inside)
     return Report(
         source=trace.meta.source,
-        sentence=_sentence(verdict, by_step),
-        advice=_limit(kernels) if verdict["verdict"].item() == "gpu" else _advice(idle, behind),
+        sentence=verdict_sentence(verdict, by_step, trace.health),
+        advice=advice_sentences(
+            verdict["verdict"].item(), steps, idle, behind, kernels, lead_ns(trace, steps)
+        ),
         verdict=verdict,
-        steps=summary(trace, floor=floor),
+        steps=steps,
         boundedness=by_step,
-        tklqt=tklqt(trace, "root_op", floor=floor),
+        tklqt=tklqt(inside, "root_op", floor=floor),
         idle=idle,
-        activities=idle_causes(trace, "activity"),
+        activities=by_activity(gaps),
         behind=behind,
         kernels=kernels,
         health=trace.health,
-    )
-
-
-def _sentence(verdict: pl.DataFrame, by_step: pl.DataFrame) -> str:
-    row = verdict.row(0, named=True)
-    if row["verdict"] is None:
-        return f"No verdict: {row['because']}."
-    judged = by_step.filter(pl.col("verdict").is_not_null())
-    agree = judged.filter(pl.col("verdict") == row["verdict"])
-    steps = f" ({len(agree)} of {len(judged)} steps)" if len(judged) > 1 else ""
-    return f"{_VERDICTS[row['verdict']]}{steps}: {row['because']}."
-
-
-def _limit(kernels: pl.DataFrame) -> str:
-    if kernels.is_empty():
-        return ""
-    top = kernels.row(0, named=True)
-    return (
-        f"The device is the limit: {percent(top['time_share'])} of its kernel time is "
-        f"{shorten(top['kernel'], 80)}. What to do: faster or fewer kernels, or a faster device; "
-        "idle time is not what holds it back."
-    )
-
-
-def _advice(idle: pl.DataFrame, behind: pl.DataFrame) -> str:
-    if idle.is_empty():
-        return ""
-    top = idle.row(0, named=True)
-    places = behind.filter(pl.col("cause") == top["cause"])
-    first = places.row(0, named=True)
-    parts = (first["root_op"], first["op"], first["python"])
-    where = list(dict.fromkeys(part for part in parts if part))
-    named = f", most of it at {' > '.join(where)}" if where else ""
-    named = f", most of it before {first['next_op']}" if first["next_op"] else named
-    call = f" ({first['call']})" if first["call"] else ""
-    return (
-        f"{percent(top['idle_share'])} of the {duration(int(idle['idle_ns'].sum()))} in which the "
-        f"device idled between works has the cause '{top['cause']}'{named}{call}. "
-        f"What to do: {ADVICE[top['cause']]}."
     )

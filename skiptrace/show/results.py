@@ -10,7 +10,7 @@ import polars as pl
 from skiptrace.measure.fusion import Fusion
 from skiptrace.predict.compare_sweeps import Comparison
 from skiptrace.predict.sweep import Sweep
-from skiptrace.show.text import shorten
+from skiptrace.show.text import duration, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,6 +85,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 def print_fusion(fusion: Fusion, console: Console) -> None:
     """What to fuse first, then what each chain length would save."""
+    from rich.text import Text
+
     from skiptrace.show.frames import print_frame
 
     if fusion.ranking.is_empty():
@@ -96,5 +98,13 @@ def print_fusion(fusion: Fusion, console: Console) -> None:
         }
         ranked = fusion.ranking.select("length", "count", "launches_saved", "host_ns", "kernel_ns")
         ranked = ranked.with_columns(pl.Series(end, names) for end, names in ends.items())
+        best = ranked.row(0, named=True)
+        console.print(
+            Text(
+                f"{best['length']} kernels always follow each other, {best['count']} times: fused, they "
+                f"would save {best['launches_saved']:,} launches and up to "
+                f"{duration(best['host_ns'])} of host time (worth it where the host is the limit)."
+            )
+        )
         print_frame(console, "Chains to fuse, by the host time between their launches", ranked, 12)
     print_frame(console, "If all chains of one length were fused", fusion.savings)

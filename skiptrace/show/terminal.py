@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from skiptrace.show.frames import print_table
 from skiptrace.show.report import Report
 from skiptrace.show.text import duration, percent, shorten
 
@@ -25,7 +25,7 @@ def print_report(report: Report, console: Console) -> None:
     console.print(Text(report.sentence, style="bold"))
     if report.advice:
         console.print(Text(report.advice))
-    wide = max(24, console.width - 62)
+    wide = max(16, console.width - 62)
     steps = report.steps.join(
         report.boundedness.select("step", "verdict", "queue_share"), on="step", how="left"
     )
@@ -68,17 +68,16 @@ def _table(
     if frame.is_empty():
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for key, (label, _) in columns.items():
+    for key, (label, cell) in columns.items():
+        number = frame[key].dtype.is_numeric()
+        justify: Literal["left", "right"] = "right" if number else "left"
+        short = number or cell is _text or key == "step"
         table.add_column(
-            label, justify="right" if frame[key].dtype.is_numeric() else "left", overflow="fold"
+            label, justify=justify, overflow="fold", no_wrap=short and key != "meaning"
         )
     for row in frame.head(ROWS).iter_rows(named=True):
         table.add_row(*_cells(row, columns.items()))
-    console.print()
-    console.print(Text(title, style="bold"))
-    console.print(Padding(table, (0, 0, 0, 2)))
-    if len(frame) > ROWS:
-        console.print(Text(f"  ... and {len(frame) - ROWS:,} more rows (see --json)", style="dim"))
+    print_table(console, title, table, len(frame) - ROWS)
 
 
 def _cells(row: dict[str, Any], columns: Iterable[tuple[str, tuple[str, Cell]]]) -> list[Text]:

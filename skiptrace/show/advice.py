@@ -1,0 +1,95 @@
+"""The two sentences that head a report: the verdict, and what to do about it."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from skiptrace.show.text import duration, percent, shorten
+
+ADVICE = {
+    "profiler": "the profiler itself: record less, or fewer steps",
+    "sync": "the host waits for the device, then starts from an empty queue: read values back less "
+    "often (.item(), .cpu(), printing a tensor), or later",
+    "alloc": "device memory is allocated or freed in the loop: keep and reuse it",
+    "copy": "copies block the host: pin the memory and copy with non_blocking=True",
+    "launch": "launching itself is too slow: fewer launches (a CUDA graph, torch.compile, fusion)",
+    "dataloader": "input is not ready: more workers, prefetch, or do less per sample",
+    "operator": "the host's operators are slower than the device: fewer and larger ones (a CUDA "
+    "graph, torch.compile, a larger batch)",
+    "python": "Python between operators: move it out of the loop, compile it, or prepare the next "
+    "step while the device works",
+    "device": "the device's own start-up of work: larger or fewer kernels",
+    "dependency": "work waits for another stream or for its peers: look there, at the stream or "
+    "rank that comes late",
+    "unknown": "launched outside the recording: record a longer window",
+}
+"""Cause of idle time -> what to do about it."""
+
+_VERDICTS = {"cpu": "CPU-bound", "gpu": "GPU-bound", "balanced": "Balanced"}
+
+
+def verdict_sentence(verdict: pl.DataFrame, by_step: pl.DataFrame, health: pl.DataFrame) -> str:
+    """The verdict on the trace, and on how many steps it rests."""
+    row = verdict.row(0, named=True)
+    if row["verdict"] is None:
+        unknown = health.filter(pl.col("kind") == "not_understood")
+        if len(unknown) and row["because"].startswith("nothing ran"):
+            return (
+                f"No verdict: no event was understood as device work; {unknown['count'][0]:,} are "
+                "of a category that is not known. Is this a Kineto trace?"
+            )
+        hint = ". To record device work: ProfilerActivity.CUDA (or XPU) in `activities`"
+        return f"No verdict: {row['because']}{hint if 'nothing ran' in row['because'] else ''}."
+    judged = by_step.filter(pl.col("verdict").is_not_null())
+    agree = judged.filter(pl.col("verdict") == row["verdict"])
+    steps = f" ({len(agree)} of {len(judged)} steps)" if len(judged) > 1 else ""
+    return f"{_VERDICTS[row['verdict']]}{steps}: {row['because']}."
+
+
+def advice_sentences(
+    verdict: str | None, steps: pl.DataFrame, idle: pl.DataFrame, behind: pl.DataFrame,
+    kernels: pl.DataFrame, lead_ns: int,
+) -> str:  # fmt: skip
+    """What to do: about the device where it is the limit, else about the largest idle cause."""
+    if verdict is None:
+        return ""
+    if verdict == "gpu":
+        return _limit(kernels, steps)
+    between = int(idle["idle_ns"].sum())
+    if lead_ns > between:
+        return (
+            f"{duration(lead_ns)} of idle time lie before the first work of the steps, and "
+            f"{duration(between)} between works: look at what the host does before its first "
+            "launch, or record several steps in a row."
+        )
+    return _largest_cause(idle, behind, between) if between else ""
+
+
+def _limit(kernels: pl.DataFrame, steps: pl.DataFrame) -> str:
+    top = kernels.row(0, named=True) if len(kernels) else None
+    share = percent(int(steps["gpu_idle_ns"].sum()) / max(int(steps["il_ns"].sum()), 1))
+    what = (
+        f"{percent(top['time_share'])} of its kernel time is {shorten(top['kernel'], 80)}. "
+        if top
+        else ""
+    )
+    return (
+        f"The device is the limit: {what}What to do: faster or fewer kernels, or a faster device; "
+        f"without any idle time a step would be {share} shorter at most."
+    )
+
+
+def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int) -> str:
+    top = idle.row(0, named=True)
+    first = behind.filter(pl.col("cause") == top["cause"]).row(0, named=True)
+    parts = (first["root_op"], first["op"], first["python"])
+    where = " > ".join(dict.fromkeys(part for part in parts if part))
+    place = f"before {first['next_op']}" if first["next_op"] else f"at {where}" if where else ""
+    call = f" ({first['call']})" if first["call"] else ""
+    part = percent(first["idle_ns"] / top["idle_ns"]) if top["idle_ns"] else "-"
+    most = f", {part} of that {place}{call}" if place else ""
+    return (
+        f"{percent(top['idle_share'])} of the {duration(between)} in which the device idled "
+        f"between works has the cause '{top['cause']}'{most}. "
+        f"What to do: {ADVICE[top['cause']]}."
+    )
