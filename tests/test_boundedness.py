@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from helpers import Event, call, kernel, op, step
+from helpers import Event, call, kernel, memcpy, op, step
 
 import skiptrace as sk
 from skiptrace.errors import UnknownKeyError
@@ -123,3 +123,12 @@ def test_two_devices_share_the_latency(steps: int) -> None:
 def test_an_unknown_key_is_refused_and_the_valid_ones_are_named(by: Any) -> None:
     with pytest.raises(UnknownKeyError, match="Valid: step, trace"):
         sk.boundedness(sk.load([]), by=by)
+
+
+def test_steps_of_blocking_copies_alone_have_no_hdbi_share() -> None:
+    copies = [
+        [step(n, n, 50), call("cudaMemcpy", n + 1, 30, n + 1), memcpy(n + 2, 20, n + 1)]
+        for n in (0, 100)
+    ]
+    pooled = sk.boundedness(sk.load([e for events in copies for e in events]), "trace")
+    assert pooled["hdbi_share"].to_list() == [None]

@@ -434,3 +434,25 @@ def test_without_two_works_there_is_no_gap(events: list[Event]) -> None:
     frame = sk.idle_gaps(sk.load(events))
     assert frame.is_empty()
     assert frame.columns[:5] == ["device", "start_ns", "end_ns", "dur_ns", "cause"]
+
+
+def test_a_graph_begins_on_each_device_with_its_first_work_there() -> None:
+    before = [call("launch", 0, 1, 1), kernel(2, 3, 1), call("launch", 1, 1, 2),
+              kernel(3, 2, 2, device=1)]  # fmt: skip
+    graph = [call("cudaGraphLaunch", 100, 2, 3), kernel(104, 2, 3), kernel(110, 2, 3, device=1)]
+    gaps = sk.idle_gaps(sk.load([*before, *graph]))
+    assert gaps["cause"].to_list() == ["python", "python"]
+    assert gaps["python_ns"].to_list() == [95_000, 95_000]
+
+
+def test_building_a_graph_is_no_blocking_copy() -> None:
+    built = [call("cudaGraphAddMemcpyNode", 10, 30), call("launch", 50, 1, 2), kernel(52, 1, 2)]
+    (gap,) = sk.idle_gaps(sk.load([call("launch", 0, 1, 1), kernel(2, 3, 1), *built])).to_dicts()
+    assert (gap["copy_ns"], gap["operator_ns"]) == (0, 30_000)
+
+
+def test_a_wait_told_before_unlinked_work_began_is_not_what_the_next_work_waits_for() -> None:
+    told = [call("launch", 0, 1, 1), kernel(2, 1, 1), call("cudaStreamWaitEvent", 4, 1)]
+    after = [kernel(10, 5), call("launch", 14, 1, 2), kernel(20, 1, 2)]
+    gap = sk.idle_gaps(sk.load([*told, *after])).to_dicts()[-1]
+    assert (gap["dependency_ns"], gap["device_ns"]) == (0, 5_000)

@@ -101,8 +101,8 @@ def print_fusion(fusion: Fusion, console: Console) -> None:
         best = ranked.row(0, named=True)
         console.print(
             Text(
-                f"{best['length']} kernels always follow each other, {best['count']} times: fused, they "
-                f"would save {best['launches_saved']:,} launches and up to "
+                f"{best['length']} kernels always follow each other, {best['count']} times: fused, "
+                f"they would save {best['launches_saved']:,} launches and up to "
                 f"{duration(best['host_ns'])} of host time (worth it where the host is the limit)."
             )
         )
