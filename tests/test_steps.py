@@ -191,12 +191,12 @@ def test_of_overlapping_windows_the_innermost_holds(
 # --- step(k) and between(a, b) --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", [5, "5", -1, "ProfilerStep#5"])
+@pytest.mark.parametrize("key", [5, "5", -1, "ProfilerStep#5"], ids=repr)
 def test_a_step_is_found_by_number_place_or_name(key: int | str) -> None:
     assert names(sk.load(TWO).step(key)) == ["ProfilerStep#5"]
 
 
-@pytest.mark.parametrize("key", [6, 1, -3, "ProfilerStep#6", "6", ""])
+@pytest.mark.parametrize("key", [6, 1, -3, "ProfilerStep#6", "6", ""], ids=repr)
 def test_an_unknown_step_is_an_error_that_names_those_there_are(key: int | str) -> None:
     with pytest.raises(StepError, match=r"unknown step .*ProfilerStep#4, ProfilerStep#5"):
         sk.load(TWO).step(key)
