@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from skiptrace.model.trace import Trace
+from skiptrace.read.decode import no_gc
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -39,28 +40,32 @@ def graph(trace: Trace) -> nx.DiGraph[int]:
     import networkx as nx
 
     result: nx.DiGraph[int] = nx.DiGraph()
-    for kind, frame in (("op", trace.ops), ("launch", trace.launches), ("work", trace.work)):
-        result.add_nodes_from(_nodes(kind, frame))
     inside = trace.ops.select(parent="id")
     calls = trace.ops.select("parent", "id").join(inside, on="parent", how="semi")
     launched = trace.launches.select(parent="op", id="id").join(inside, on="parent", how="semi")
     runs = trace.work.filter(pl.col("launch").is_not_null()).select("launch", "id")
     stream = _successive(trace.work, ["device", "stream"])
     thread = _successive(trace.launches, ["pid", "tid"])
-    for kind, pairs in (
-        ("calls", calls),
-        ("launches", launched),
-        ("runs", runs),
-        ("stream", stream),
-        ("thread", thread),
-    ):
-        result.add_edges_from(pairs.rows(), kind=kind)
+    with no_gc():  # it would walk millions of fresh, reachable dicts again and again
+        for kind, frame in (("op", trace.ops), ("launch", trace.launches), ("work", trace.work)):
+            result.add_nodes_from(_nodes(kind, frame))
+        for kind, pairs in (
+            ("calls", calls),
+            ("launches", launched),
+            ("runs", runs),
+            ("stream", stream),
+            ("thread", thread),
+        ):
+            result.add_edges_from(zip(*(c.to_list() for c in pairs), strict=True), kind=kind)
     return result
 
 
 def _nodes(kind: str, frame: pl.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:
-    rows = frame.select("name", "start_ns", "dur_ns", "id").iter_rows(named=True)
-    return ((row["id"], {"kind": kind, **row}) for row in rows)
+    columns = (frame[c].to_list() for c in ("id", "name", "start_ns", "dur_ns"))
+    return (
+        (node, {"kind": kind, "name": name, "start_ns": start, "dur_ns": dur, "id": node})
+        for node, name, start, dur in zip(*columns, strict=True)
+    )
 
 
 def _successive(frame: pl.DataFrame, group: list[str]) -> pl.DataFrame:
