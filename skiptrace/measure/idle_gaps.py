@@ -12,9 +12,7 @@ from skiptrace.model.nesting import Nest
 from skiptrace.model.schema import ACTIVITIES, IDLE_GAPS, conform, empty
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
-
-SYNC_SLACK = 0.5
-"""A gap that a wait began is `sync` while python, dataloader, alloc and copy take at most this."""
+from skiptrace.thresholds import SYNC_SLACK
 
 
 def idle_gaps(trace: Trace) -> pl.DataFrame:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from skiptrace.errors import FloorError
-from skiptrace.model.launches import MIN_IDLE_LAUNCHES
 from skiptrace.model.rounding import median_of, quantile_of
 from skiptrace.model.trace import Trace
+from skiptrace.thresholds import MIN_IDLE_LAUNCHES
 
 
 @dataclass(frozen=True)

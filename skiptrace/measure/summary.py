@@ -14,9 +14,7 @@ from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import SUMMARY, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
-
-OUTLIER = 1.5
-"""A step is an outlier if its IL is over this many times the median IL."""
+from skiptrace.thresholds import OUTLIER
 
 
 def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl.DataFrame:

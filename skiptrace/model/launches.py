@@ -12,9 +12,7 @@ from skiptrace.errors import FloorError
 from skiptrace.intervals import Ints
 from skiptrace.model.rounding import median_of
 from skiptrace.model.schema import KINDS, LAUNCHES, conform
-
-MIN_IDLE_LAUNCHES = 10
-"""Fewer launches onto an idle device than this give no median to trust."""
+from skiptrace.thresholds import MIN_IDLE_LAUNCHES
 
 
 @runtime_checkable

@@ -11,11 +11,7 @@ from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import BOUNDEDNESS, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
-
-CPU_BELOW = 0.5
-"""`cpu`: the device has no work for more than half of the latency."""
-GPU_FROM = 0.8
-"""`gpu`: the device works at least this share of the latency. Between the two: `balanced`."""
+from skiptrace.thresholds import CPU_BELOW, GPU_FROM
 
 
 def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl.DataFrame:

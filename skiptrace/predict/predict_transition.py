@@ -17,7 +17,7 @@ from skiptrace.measure.tklqt import names_of
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.sweep import Source, point
-from skiptrace.predict.transition import DEVICE_SHARE
+from skiptrace.thresholds import DEVICE_SHARE
 
 End: TypeAlias = Source | tuple[float, Source] | Mapping[float, Source]
 

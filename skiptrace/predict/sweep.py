@@ -23,7 +23,8 @@ from skiptrace.model.schema import SWEEP, conform
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
 from skiptrace.predict.pool import map_processes
-from skiptrace.predict.transition import DEVICE_SHARE, KNEE, Transition, find_transition
+from skiptrace.predict.transition import Transition, find_transition
+from skiptrace.thresholds import DEVICE_SHARE, KNEE
 
 Source: TypeAlias = Trace | str | PathLike[str]
 Points: TypeAlias = Mapping[Any, Source] | Iterable[tuple[Any, Source]]

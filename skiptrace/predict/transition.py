@@ -7,11 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-KNEE = 2.0
-"""TKLQT per launch at this many times its minimum: the paper's plateau has ended."""
-DEVICE_SHARE = 0.5
-"""The device holds at least this share of the latency."""
-
 
 @dataclass(frozen=True)
 class Transition:
