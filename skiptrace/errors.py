@@ -84,7 +84,8 @@ class UnknownKeyError(SkiptraceError, ValueError):
     def of(cls, what: str, given: object, valid: Iterable[str]) -> UnknownKeyError:
         """`given` is no `what`; names the valid ones and the nearest."""
         names = list(valid)
-        close = get_close_matches(str(given), names, n=1)
+        starts = [name for name in names if name and str(given).startswith(name)]
+        close = get_close_matches(str(given), names, n=1) or starts
         hint = f" Did you mean {close[0]!r}?" if close else ""
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         return cls(f"unknown {what} {given!r}.{hint} Valid: {shown or 'none'}.")
@@ -186,7 +187,8 @@ class SweepError(SkiptraceError, ValueError):
     def not_rising(cls, small: object, large: object) -> SweepError:
         """Two points that are not apart."""
         return cls(
-            f"the two traces need numeric parameters, small < large, got {small!r}, {large!r}"
+            f"the two traces need numeric parameters, small < large, got {small!r}, {large!r}: "
+            "give them as parameters=(1, 64), say"
         )
 
     @classmethod
