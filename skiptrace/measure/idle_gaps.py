@@ -8,9 +8,9 @@ import polars as pl
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
 from skiptrace.measure.activity import ThreadActivity, thread_activities
 from skiptrace.model import categories as cats
-from skiptrace.model.nesting import Nest
+from skiptrace.model.nesting import Nest, link_to_row
 from skiptrace.model.schema import ACTIVITIES, IDLE_GAPS, conform, empty
-from skiptrace.model.steps import ALL
+from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import SYNC_SLACK
 
@@ -99,7 +99,7 @@ def find_gaps(trace: Trace) -> pl.DataFrame:
             )
         )
     gaps = pl.concat(parts) if parts else works.with_columns(next_work="id")
-    if trace.whole.steps["name"].to_list() == [ALL]:  # then unlinked work has that step too
+    if is_one_step(trace.whole.steps):  # then unlinked work has that step too
         gaps = gaps.with_columns(step=pl.lit(ALL))
     first = (
         trace.whole.work.filter(pl.col("launch").is_not_null())
@@ -162,7 +162,7 @@ def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
     """Whether the work that ends a gap had something else to wait for on the device.
 
     Its stream was told to wait since its last work was launched, or it is a collective, whose
-    peers may be late. Inside a graph the device is on its own: a launch's first work alone counts.
+    peers may be late.
     """
     whole = trace.whole
     collective = whole.work.filter(
@@ -195,7 +195,7 @@ def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
         | _any_between(told.join(where, on="correlation", how="anti"), gaps, ["pid", "tid"])
     )
     is_collective = gaps["next_work"].is_in(collective.implode()).to_numpy()
-    return np.asarray((waits | is_collective) & gaps["is_first"].to_numpy(), np.bool_)
+    return np.asarray(waits | is_collective, np.bool_)
 
 
 def _any_between(marks: pl.DataFrame, gaps: pl.DataFrame, keys: list[str]) -> Bools:
@@ -239,14 +239,8 @@ def python_pieces(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     frames = trace.whole.python
     linked = gaps.filter(pl.col("launch").is_not_null())
     row = Nest(frames).at(*(linked[c].to_numpy() for c in ("pid", "tid", "call_ns")))
-    ids = frames["id"].to_numpy()
-    around = pl.select(
-        pl.when(pl.Series(row >= 0)).then(
-            pl.Series(ids[row] if len(ids) else np.zeros(len(row), np.int64))
-        )
-    ).to_series()
     after = (
-        linked.with_columns(around.alias("around"))
+        linked.with_columns(link_to_row(frames["id"], row).alias("around"))
         .select("gap", id="around", ns=pl.col("end_ns") - _call())
         .filter(pl.col("ns") > 0)
     )
@@ -271,7 +265,6 @@ def _call() -> pl.Expr:
 def _pieces(frame: pl.DataFrame, gaps: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """Pieces before the launch by the thread's timeline over `frame`, then those `after` it."""
     nest = Nest(frame)
-    ids = frame["id"].to_numpy()
     before = gaps.filter(pl.col("launch").is_not_null()).with_columns(until=_call())
     parts = [after]
     for (pid, tid), group in before.group_by("pid", "tid", maintain_order=True):
@@ -281,12 +274,11 @@ def _pieces(frame: pl.DataFrame, gaps: pl.DataFrame, after: pl.DataFrame) -> pl.
         )
         row = rows[segment] if len(rows) else np.full(len(which), -1)
         row = np.where(segment >= 0, row, -1)
-        held = pl.Series(ids[row] if len(ids) else np.zeros(len(row), np.int64))
         parts.append(
             pl.DataFrame(
                 {
                     "gap": group["gap"].gather(which),
-                    "id": pl.select(pl.when(pl.Series(row >= 0)).then(held)).to_series(),
+                    "id": link_to_row(frame["id"], row),
                     "ns": length,
                 }
             )

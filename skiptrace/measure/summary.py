@@ -12,7 +12,7 @@ from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import SUMMARY, conform
-from skiptrace.model.steps import ALL
+from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import OUTLIER
 
@@ -79,7 +79,7 @@ def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl
 
 def own_work(trace: Trace) -> pl.DataFrame:
     """Work with the step in which it was launched; in a trace that is one step, all of it."""
-    if trace.window is None and trace.steps["name"].to_list() == [ALL]:
+    if trace.window is None and is_one_step(trace.steps):
         return trace.work.with_columns(step=pl.lit(ALL))
     return trace.work.join(
         trace.launches.select("step", launch="id"), on="launch", how="left", maintain_order="left"

@@ -32,8 +32,8 @@ def nest_ops(ops: pl.DataFrame) -> tuple[pl.DataFrame, Nest, int]:
     return ops.with_columns(placed.drop("id")[back].get_columns()), nest, crossing
 
 
-def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Add ``launch`` to work: the outermost call of the same correlation.
+def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Add ``launch`` to work: the outermost call of the same correlation; and how many fell back.
 
     Falls back on the external id only for a work that has no correlation, and only where exactly
     one call without one, and this work alone, carry that external id: anything else is a guess.
@@ -51,7 +51,6 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, d
         & valid_id("external_id")
         & (pl.len().over("external_id") == 1)
     ).select("id", "external_id")
-    counts = {"linked_by_external_id": 0}
     if len(by_external):
         alone = (
             calls.filter(~valid_id() & valid_id("external_id"))
@@ -59,13 +58,13 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, d
             .select("external_id", fallback="id")
         )
         pairs = by_external.join(alone, on="external_id").select("id", "fallback")
-        counts["linked_by_external_id"] = len(pairs)
         linked = (
             linked.join(pairs, on="id", how="left", maintain_order="left")
             .with_columns(launch=pl.coalesce("launch", "fallback"))
             .drop("fallback")
         )
-    return linked, counts
+        return linked, len(pairs)
+    return linked, 0
 
 
 def enclosing_ops(nest: Nest, ops: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:

@@ -105,10 +105,10 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
         stream=pl.coalesce("stream", "tid"),
     )
     collectives = works.filter(pl.col("collective").is_not_null())["id"]
-    works, links = link_works(calls, works)
+    works, fallbacks = link_works(calls, works)
     calls, works = conform(calls, CALLS), conform(works, WORK)
     launches, floors, negative = build_launches(calls, works, ops.select("id", "root"))
-    _note_links(findings, ops, calls, works, launches, links, negative)
+    _note_links(findings, ops, calls, works, launches, fallbacks, negative)
     kinds = {"kernel", *launches["kind"].unique()}
     for origin in dict.fromkeys(floors.source.values()):
         rest = [k for k in floors.source if floors.source[k] == origin and k in kinds]
@@ -145,7 +145,7 @@ def _note_links(
     calls: pl.DataFrame,
     works: pl.DataFrame,
     launches: pl.DataFrame,
-    links: dict[str, int],
+    fallbacks: int,
     negative: int,
 ) -> None:
     findings.add("no_device_work", int(works.is_empty()))
@@ -153,8 +153,7 @@ def _note_links(
     unlinked = works.filter(pl.col("launch").is_null())
     findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
     findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
-    for kind, count in links.items():
-        findings.add(kind, count, len(works))
+    findings.add("linked_by_external_id", fallbacks, len(works))
     again = (
         calls.filter(valid_id())
         .sort("start_ns", -pl.col("dur_ns"), "id")

@@ -66,6 +66,11 @@ def one_step(start: int, end: int) -> pl.DataFrame:
     )
 
 
+def is_one_step(steps: pl.DataFrame) -> bool:
+    """Whether these are the steps of a trace that is one step."""
+    return steps["name"].to_list() == [ALL]
+
+
 def _split(wanted: Steps) -> tuple[list[str], list[Window]]:
     if isinstance(wanted, str):
         return [wanted], []
@@ -144,7 +149,7 @@ def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:
 
     Of steps that overlap, the one that started last; of equal starts the shorter.
     """
-    if len(steps) == 1 and steps["name"][0] == ALL:
+    if is_one_step(steps):
         return pl.repeat(ALL, len(times), dtype=pl.String, eager=True)
     index = np.full(len(times), -1, np.int64)
     for (process,), group in steps.with_row_index("n").group_by("pid", maintain_order=True):

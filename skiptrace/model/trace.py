@@ -12,7 +12,7 @@ import polars as pl
 from skiptrace.errors import StepError
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
-from skiptrace.model.steps import ALL, check_window
+from skiptrace.model.steps import ALL, check_window, is_one_step
 from skiptrace.read.decode import decode
 from skiptrace.read.source import Source
 
@@ -158,7 +158,7 @@ class Trace:
 
     def in_steps(self) -> Trace:
         """What lies in any step, as a trace; all of it in a trace that is one step."""
-        if self.steps["name"].to_list() == [ALL]:
+        if is_one_step(self.steps):
             return self
         start = int(self.steps["start_ns"].min())  # type: ignore[arg-type]
         end = int((self.steps["start_ns"] + self.steps["dur_ns"]).max())  # type: ignore[arg-type]

@@ -57,11 +57,16 @@ def events_and_header(document: object, name: str) -> tuple[list[Any], dict[str,
     return events, {key: value for key, value in document.items() if key != "traceEvents"}
 
 
+def loads(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
+    """Decode JSON, the digits of its times kept."""
+    with no_gc():
+        return orjson.loads(keep_digits(data))
+
+
 def parse(data: bytes, name: str) -> object:
-    """Decode JSON, the digits of its times kept; an error names the byte."""
+    """Decode a whole file; an error names the byte."""
     try:
-        with no_gc():
-            return orjson.loads(keep_digits(data))
+        return loads(data)
     except orjson.JSONDecodeError:
         if not data.strip():
             raise ReadError.empty(name) from None

@@ -11,11 +11,10 @@ from typing import Any
 
 import orjson
 
-from skiptrace.read.decode import events_and_header, no_gc, parse
+from skiptrace.read.decode import decode, events_and_header, loads, no_gc
 from skiptrace.read.ndjson import UnfitError, find_separator, from_lines
 from skiptrace.read.rows import Part, from_decoded
 from skiptrace.read.source import Progress, Source
-from skiptrace.read.times import keep_digits
 
 BLOCK = 1 << 23
 """Bytes read, cut and parsed at a time: a few of them are in memory at once."""
@@ -36,8 +35,7 @@ def read_parts(
             return _regular(source, progress, block)
         except UnfitError:
             pass
-    document = source.origin if source.is_decoded else parse(source.read(), source.name)
-    events, header = events_and_header(document, source.name)
+    events, header = decode(source)
     with no_gc():
         return [from_decoded(events)], header
 
@@ -97,7 +95,6 @@ def _parse_chunk(chunk: bytes, separator: bytes) -> Part:
 
 def _closed(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
     try:
-        with no_gc():
-            return orjson.loads(keep_digits(data))
+        return loads(data)
     except orjson.JSONDecodeError as error:
         raise UnfitError from error

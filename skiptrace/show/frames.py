@@ -63,9 +63,6 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401  the cell of any column
         return duration(round(value))
     if name.endswith("_share"):
         return percent(value)
-    if isinstance(value, list):
-        more = f" +{len(value) - 1}" if len(value) > 1 else ""
-        return (shorten(value[0], NAME_WIDTH - 6) if value else "-") + more
     if isinstance(value, float):
         return f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else shorten(str(value), NAME_WIDTH)

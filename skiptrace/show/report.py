@@ -14,7 +14,7 @@ from skiptrace.measure.summary import lead_ns, summary
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.model.launches import Floor
-from skiptrace.model.steps import ALL
+from skiptrace.model.steps import is_one_step
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
 from skiptrace.show.advice import advice_sentences, verdict_sentence
@@ -59,7 +59,7 @@ def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
     steps = summary(trace, floor=floor)
     inside = trace.in_steps()
     gaps = gap_causes(inside)
-    if trace.steps["name"].to_list() != [ALL]:
+    if not is_one_step(trace.steps):
         gaps = gaps.filter(pl.col("step").is_not_null())
     idle, behind, kernels = by_cause(gaps), blame(inside, gaps), top_kernels(inside)
     return Report(
