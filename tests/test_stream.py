@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 from helpers import fixture_paths, kernel, op, trace_paths
 
@@ -16,9 +17,9 @@ import skiptrace as sk
 from skiptrace.read import stream
 from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.decode import events_and_header, parse
-from skiptrace.read.ndjson import UnfitError
-from skiptrace.read.rows import from_decoded
+from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
 from skiptrace.read.source import Source
+from skiptrace.read.stream import UnfitError
 
 SMALL = 20_000
 """Bytes a block: even a fixture makes several."""
@@ -29,12 +30,16 @@ def general(data: bytes) -> tuple[RawEvents, dict[str, Any]]:
     return assemble([from_decoded(events)]), header
 
 
+def whole(raw: RawEvents) -> pl.DataFrame:
+    return raw.frame([*NUMBERS, *TEXTS[:4]])
+
+
 def agree(data: bytes, *, least: int = 2, block: int = SMALL) -> None:
     parts, header = stream.read_parts(Source.of(data), block=block)
     assert len(parts) >= least
     fast, (slow, same) = assemble(parts), general(data)
     assert header == same
-    assert fast.frame.equals(slow.frame)
+    assert whole(fast).equals(whole(slow))
     assert (fast.events, fast.found, fast.not_rows, fast.threads) == (
         slow.events,
         slow.found,

@@ -6,7 +6,11 @@ What a *launch* is, is not decided here: a launch is a call that has work.
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+
+from skiptrace.intervals import Ints
+from skiptrace.read.columns import RawEvents
 
 WORK_KINDS = {
     "kernel": "kernel", "Kernel": "kernel", "mtia_ccp_events": "kernel",
@@ -70,17 +74,35 @@ def is_call() -> pl.Expr:
     return suffix | cat.is_in(LEGACY_CALLS)
 
 
-def role() -> pl.Expr:
-    """Role of each event: op, annotation, step, call, work, python, overhead, sync, unused, null.
+ROLES = (
+    "not understood", "op", "annotation", "step", "call", "work", "python", "overhead", "sync",
+    "unused",
+)  # fmt: skip
+"""What an event can be."""
 
-    A null role is a category that is not understood; health counts those.
-    """
-    cat = pl.col("cat").fill_null("")
-    host = ~cat.is_in([*WORK_KINDS, *SYNCS, *UNUSED, *OVERHEAD])
+
+def rows_by_role(raw: RawEvents) -> dict[str, Ints]:
+    """Role of `ROLES` -> the rows of it."""
+    table = raw.texts.to_frame("cat").select(
+        role=_role().fill_null(ROLES[0]).cast(pl.Enum(ROLES)).to_physical(),
+        is_host=~pl.col("cat").is_in([*WORK_KINDS, *SYNCS, *UNUSED, *OVERHEAD, *ANNOTATIONS]),
+        is_step=pl.col("cat").str.contains(STEP_NAME),
+    )
+    # A code of -1, no text, finds the last row.
+    none = np.full(len(raw.ids), -1, np.int32)
+    cat, name = raw.codes.get("cat", none), raw.codes.get("name", none)
+    role = np.append(table["role"].to_numpy(), 0)[cat]
+    steps = np.append(table["is_step"].to_numpy(), False)[name]  # noqa: FBT003
+    if steps.any():
+        role[steps & np.append(table["is_host"].to_numpy(), True)[cat]] = ROLES.index("step")  # noqa: FBT003
+    return {name: np.flatnonzero(role == i) for i, name in enumerate(ROLES)}
+
+
+def _role() -> pl.Expr:
+    """Role of each category."""
+    cat = pl.col("cat")
     return (
-        pl.when(pl.col("name").str.contains(STEP_NAME) & host & ~cat.is_in(ANNOTATIONS))
-        .then(pl.lit("step"))
-        .when(cat.is_in(list(WORK_KINDS))).then(pl.lit("work"))
+        pl.when(cat.is_in(list(WORK_KINDS))).then(pl.lit("work"))
         .when(cat.is_in(OPS)).then(pl.lit("op"))
         .when(is_call()).then(pl.lit("call"))
         .when(cat.is_in(ANNOTATIONS)).then(pl.lit("annotation"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from skiptrace.model import categories as cats
@@ -66,28 +67,31 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
     findings = Findings()
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
-    events = raw.frame.with_columns(role=cats.role())
-    content = [c for c in events.columns if c != "id"]
-    # First by three numbers, since hashing every column of every event costs most.
-    alike = events.filter(events.select("start_ns", "dur_ns", "tid").is_duplicated())
-    same = alike.filter(alike.select(content).is_duplicated())
-    first = same.unique(content, keep="first", maintain_order=True)
-    findings.add_rows("duplicate_event", same.join(first, on="id", how="anti"), raw.events)
-    unknown = events.filter(pl.col("role").is_null())
-    names = unknown["cat"].fill_null("no category").unique().sort().head(8).to_list()
-    findings.add("not_understood", len(unknown), raw.events, unknown["id"].min(), ", ".join(names))  # type: ignore[arg-type]
-    part = dict(events.partition_by("role", as_dict=True, maintain_order=True).items())
-    none = events.clear()
-    ops, calls, works, annotations, python, named, overhead, syncs = (
-        part.get((role,), none)
-        for role in ("op", "call", "work", "annotation", "python", "step", "overhead", "sync")
+    rows = cats.rows_by_role(raw)
+    _note_duplicates(findings, raw)
+    unknown = rows["not understood"]
+    if len(unknown):
+        names = raw.frame(["cat"], unknown)["cat"].fill_null("no category").unique().sort()
+        some = ", ".join(names.head(8))
+        findings.add("not_understood", len(unknown), raw.events, int(raw.ids[unknown[0]]), some)
+    host = ("name", "start_ns", "dur_ns", "pid", "tid")
+    joined = (*host, "correlation", "external_id")
+    where = (*joined, "device", "stream")
+    ops, annotations, python, named, overhead = (
+        raw.frame(("cat", *host), rows[role])
+        for role in ("op", "annotation", "python", "step", "overhead")
     )
+    calls = raw.frame(joined, rows["call"])
+    works = raw.frame(("cat", *where, "collective"), rows["work"])
+    syncs = raw.frame((*where, "sync_kind"), rows["sync"])
 
     hosts = pl.concat([annotations, named] if wanted is None else [annotations, named, ops])
     steps = find_steps(hosts, wanted)
     if steps.is_empty():
-        start = int(events["start_ns"].min() or 0)  # type: ignore[arg-type]
-        end = int((events["start_ns"] + events["dur_ns"]).max() or 0)  # type: ignore[arg-type]
+        starts, durations = raw.numbers["start_ns"], raw.numbers["dur_ns"]
+        some = len(starts) > 0
+        start = int(starts.min()) if some else 0
+        end = int((starts + durations).max()) if some else 0
         steps = one_step(start, end)
 
     ops, nest, crossing = nest_ops(ops)
@@ -137,6 +141,19 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
             source=source,
         ),
     )
+
+
+def _note_duplicates(findings: Findings, raw: RawEvents) -> None:
+    # First by one number a row, since hashing every column of every event costs most.
+    mixed = np.zeros(len(raw.ids), np.uint64)
+    for column in ("start_ns", "dur_ns", "tid"):
+        mixed = (mixed ^ raw.numbers[column].view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    alike = np.flatnonzero(pl.Series(mixed).is_duplicated())
+    content = [*raw.numbers, *raw.codes]
+    same = raw.frame(content, alike)
+    first = same.unique(content, keep="first", maintain_order=True)
+    findings.add_rows("duplicate_event", same.join(first, on="id", how="anti"), raw.events)
 
 
 def _note_links(

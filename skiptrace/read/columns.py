@@ -1,37 +1,22 @@
-"""Parts of a file put together: one typed frame, one row an event that has a duration."""
+"""Parts of a file put together: columns of all events that have a duration, oddities counted."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Ints
+from skiptrace.intervals import Bools, Ints
+from skiptrace.read.digits import Bytes
 from skiptrace.read.pairs import match_pairs
-from skiptrace.read.rows import FIELDS, INT64, Part
+from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TEXTS, TIMED, Part
 
 _USUAL_NAMES = ("", "Spans", "Traces", "PyTorch Profiler", "Trace PyTorch Profiler")
 """Names that Kineto itself puts where a number stands: not worth a note."""
-
-
-@dataclass
-class RawEvents:
-    """What was read: the frame, and a count of all that did not become a row of it."""
-
-    frame: pl.DataFrame
-    """``id`` (index in the file), ``cat``, ``name``, ``pid``, ``tid``, ``start_ns``, ``dur_ns``,
-    ``correlation``, ``external_id``, ``device``, ``stream``, ``sync_kind``, ``collective``."""
-    threads: dict[tuple[int | str, int | str], str]
-    """(pid, tid) -> name, from metadata events."""
-    events: int
-    """Events in the file, of whatever kind."""
-    found: dict[str, Found] = field(default_factory=dict)
-    """Oddities by health kind."""
-    not_rows: Counter[str] = field(default_factory=Counter)
-    """Events that have no duration, by phase."""
+_X, _B, _E = (ord(phase) for phase in TIMED)
 
 
 @dataclass
@@ -42,12 +27,79 @@ class Found:
     example: int | None
 
 
+@dataclass
+class RawEvents:
+    """What was read: a row an event with a duration, and a count of all that did not become one."""
+
+    events: int
+    """Events in the file, of whatever kind."""
+    ids: Ints
+    """Per row the index of the event in the file, in order."""
+    numbers: dict[str, Ints]
+    """Column of `NUMBERS` -> values; a column without any is left out."""
+    null: dict[str, Bools]
+    """Column of `NUMBERS` -> which rows have none; a column that every row has is left out."""
+    codes: dict[str, Ints]
+    """Column of `TEXTS` -> places in `texts`, -1 where null; a column without any is left out."""
+    texts: pl.Series
+    """The distinct texts."""
+    threads: dict[tuple[int | str, int | str], str] = field(default_factory=dict)
+    """(pid, tid) -> name, from metadata events."""
+    found: dict[str, Found] = field(default_factory=dict)
+    """Oddities by health kind."""
+    not_rows: Counter[str] = field(default_factory=Counter)
+    """Events that have no duration, by phase."""
+
+    def frame(self, columns: Iterable[str], rows: Ints | None = None) -> pl.DataFrame:
+        """Some columns of some rows, ``id`` first."""
+        every = slice(None) if rows is None else rows
+        ids = self.ids[every]
+        made = {"id": pl.Series(ids)}
+        for column in columns:
+            if column in NUMBERS:
+                values = self.numbers.get(column)
+                series = None if values is None else pl.Series(values[every])
+                null = self.null.get(column)
+                if series is not None and null is not None:
+                    series = _where(~null[every], series)
+            else:
+                codes = self.codes.get(column)
+                series = None if codes is None else self._text(codes[every])
+            if series is None:
+                dtype = pl.Int64 if column in NUMBERS else pl.String
+                series = pl.repeat(None, len(ids), dtype=dtype, eager=True)
+            made[column] = series
+        return pl.DataFrame(made)
+
+    def _text(self, codes: Ints) -> pl.Series:
+        if not len(self.texts):
+            return pl.repeat(None, len(codes), dtype=pl.String, eager=True)
+        texts = self.texts.gather(np.maximum(codes, 0).astype(np.uint32))
+        return texts if codes.min(initial=0) >= 0 else _where(codes >= 0, texts)
+
+    def note(self, kind: str, rows: Bools) -> None:
+        """Count an oddity of some rows."""
+        if rows.any():
+            self.found[kind] = Found(int(rows.sum()), int(self.ids[rows].min()))
+
+    def keep(self, rows: Bools | Ints) -> None:
+        """Drop all other rows."""
+        self.ids = self.ids[rows]
+        for held in (self.numbers, self.null, self.codes):
+            for column in held:
+                held[column] = held[column][rows]  # type: ignore[assignment, index]
+
+
+def _where(valid: Bools, values: pl.Series) -> pl.Series:
+    return pl.select(pl.when(pl.Series(valid)).then(values)).to_series()
+
+
 def assemble(parts: Sequence[Part]) -> RawEvents:
-    """One frame of the parts' events, with all oddities counted."""
-    raw = RawEvents(pl.DataFrame(), {}, 0)
-    frames = []
+    """All events of the parts as columns, with all oddities counted. The parts are used up."""
+    raw = RawEvents(0, np.zeros(0, np.int64), {}, {}, {}, pl.Series(dtype=pl.String))
+    numbers: dict[str, int] = {}
     for part in parts:
-        frames.append(part.frame.with_columns(pl.col("id") + raw.events))
+        part.ids += raw.events
         raw.threads |= part.threads
         raw.not_rows += part.phases
         count, first = part.unknown
@@ -55,73 +107,119 @@ def assemble(parts: Sequence[Part]) -> RawEvents:
             known = raw.found.setdefault("unknown_phase", Found(0, raw.events + first))
             known.count += count
         raw.events += part.events
-    frame = pl.concat(frames)
-    frame = _numbered(raw, _numbered(raw, frame, "pid"), "tid")
-    raw.frame = _timed(raw, frame)
-    if raw.frame["ph"].is_in(["B", "E"]).any():
-        raw.frame = _paired(raw)
-    raw.frame = raw.frame.drop("ph")
+        places = [numbers.setdefault(text, len(numbers)) for text in part.texts]
+        for column, codes in part.codes.items():  # -1 finds the last
+            part.codes[column] = np.array([*places, -1], np.int32)[codes]
+    raw.texts = pl.Series(list(numbers), dtype=pl.String)
+    phase = np.concatenate([part.phase for part in parts])
+    _join(raw, parts)
+    for what in ("pid", "tid"):
+        _number(raw, what)
+    _time(raw, phase)
     return raw
 
 
-def _numbered(raw: RawEvents, frame: pl.DataFrame, what: str) -> pl.DataFrame:
+def _join(raw: RawEvents, parts: Sequence[Part]) -> None:
+    """One array a column; each is taken out of the parts, so that little is there twice."""
+    sizes = [len(part.ids) for part in parts]
+    raw.ids = np.concatenate([part.ids for part in parts])
+    for column in NUMBERS:
+        pairs = [part.numbers.pop(column, None) for part in parts]
+        if any(pair is not None for pair in pairs):
+            both = [
+                pair or (np.zeros(n, np.int64), np.zeros(n, np.bool_))
+                for pair, n in zip(pairs, sizes, strict=True)
+            ]
+            raw.numbers[column] = np.concatenate([values for values, _ in both])
+            valid = np.concatenate([valid for _, valid in both])
+            if not valid.all():
+                raw.null[column] = ~valid
+    for column in TEXTS:
+        some = [part.codes.pop(column, None) for part in parts]
+        if any(codes is not None for codes in some):
+            raw.codes[column] = np.concatenate(
+                [
+                    np.full(n, -1, np.int32) if codes is None else codes
+                    for codes, n in zip(some, sizes, strict=True)
+                ]
+            )
+
+
+def _take(raw: RawEvents, column: str) -> tuple[Ints, Bools]:
+    """A column's values, put there if missing, and which rows have none."""
+    count = len(raw.ids)
+    if column not in raw.numbers:
+        raw.numbers[column] = np.zeros(count, np.int64)
+        return raw.numbers[column], np.ones(count, np.bool_)
+    return raw.numbers[column], raw.null.pop(column, np.zeros(count, np.bool_))
+
+
+def _number(raw: RawEvents, what: str) -> None:
     """Give each name that stands for a process or thread id a negative number of its own."""
-    named = frame.filter(pl.col(what).is_null())
-    if named.is_empty():
-        return frame.drop(f"{what}_name")
-    label = pl.col(f"{what}_name").fill_null("None")
-    names = named.select(label).to_series().unique(maintain_order=True)
-    low = min(int(frame[what].min() or 0), 0)  # type: ignore[arg-type]
-    below = max(low, INT64[0] + len(names)) - 1
-    numbers = {name: below - i for i, name in enumerate(names)}
-    odd = named.filter(~label.is_in(_USUAL_NAMES))
-    _note(raw, f"named_{what}", odd["id"].to_numpy())
-    number = pl.when(pl.col(what).is_null()).then(
-        label.replace_strict(numbers, default=None, return_dtype=pl.Int64)
-    )
-    return frame.with_columns(number.otherwise(what).alias(what)).drop(f"{what}_name")
+    names = raw.codes.pop(f"{what}_name", None)
+    values, null = _take(raw, what)
+    rows = np.flatnonzero(null)
+    if not len(rows):
+        return
+    labels = np.full(len(rows), -1) if names is None else names[rows]
+    distinct, first, code = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(distinct), np.int64)
+    rank[np.argsort(first)] = np.arange(len(distinct))  # numbered as they occur
+    low = min(int(values[~null].min(initial=0)), 0)
+    values[rows] = max(low, INT64[0] + len(distinct)) - 1 - rank[code]
+    usual = [label >= 0 and raw.texts[label] in _USUAL_NAMES for label in distinct.tolist()]
+    null[rows] = ~np.array(usual)[code]
+    raw.note(f"named_{what}", null)
 
 
-def _timed(raw: RawEvents, frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows with a place on the axis; durations 0 where missing or negative."""
-    start, dur = pl.col("start_ns"), pl.col("dur_ns")
-    complete = (pl.col("ph") == "X") & start.is_not_null()
+def _time(raw: RawEvents, phase: Bytes) -> None:
+    """Rows with a place on the axis; durations 0 where missing or negative; pairs made one."""
+    start, no_start = _take(raw, "start_ns")
+    dur, no_dur = _take(raw, "dur_ns")
+    complete = (phase == _X) & ~no_start
+    raw.note("missing_duration", complete & no_dur)
+    raw.note("negative_duration", complete & ~no_dur & (dur < 0))
+    dur[no_dur | (dur < 0)] = 0
     # An end beyond int64 has no place on the axis either.
-    fits = (start <= INT64[1] - pl.max_horizontal(dur.fill_null(0), 0)).fill_null(value=False)
-    for kind, where in (
-        ("unparsed_time", ~fits),
-        ("missing_duration", complete & dur.is_null()),
-        ("negative_duration", complete & (dur < 0)),
-    ):
-        _note(raw, kind, frame.filter(where)["id"].to_numpy())
-    return frame.filter(fits).with_columns(dur_ns=pl.max_horizontal(dur.fill_null(0), 0))
+    fits = ~no_start & (start <= INT64[1] - dur)
+    raw.note("unparsed_time", ~fits)
+    if not fits.all():
+        raw.keep(fits)
+        phase = phase[fits]
+    if (phase != _X).any():
+        _pair(raw, phase)
 
 
-def _paired(raw: RawEvents) -> pl.DataFrame:
-    """Replace begin/end events by one row a pair: the begin's, with the duration."""
-    frame = raw.frame
-    half = frame.filter(pl.col("ph") != "X")
-    thread = half.select(pl.struct("pid", "tid").rank("dense")).to_series().to_numpy()
-    times = half["start_ns"].to_numpy()
-    begin, end, stray = match_pairs(thread.astype(np.int64), times, (half["ph"] == "B").to_numpy())
-    ids = half["id"].to_numpy()
+def _pair(raw: RawEvents, phase: Bytes) -> None:
+    """Replace begin and end events by one row a pair: the begin's, with the duration."""
+    half = np.flatnonzero(phase != _X)
+    start, dur = raw.numbers["start_ns"], raw.numbers["dur_ns"]
+    threads = np.stack((raw.numbers["pid"][half], raw.numbers["tid"][half]))
+    _, thread = np.unique(threads, axis=1, return_inverse=True)
+    begin, end, stray = match_pairs(thread.reshape(-1), start[half], phase[half] == _B)
+    closed = end >= 0
+    begins, ends = half[begin], half[np.maximum(end, 0)]
     # Its end is unknown but later than all that was recorded: it is still open there.
-    last = int((frame["start_ns"] + frame["dur_ns"]).max())  # type: ignore[arg-type]
-    until = np.where(end >= 0, times[end], last)
-    _note(raw, "unclosed_begin", ids[begin[end < 0]])
+    last = int((start + dur).max())
+    dur[begins] = np.where(closed, start[ends], last) - start[begins]
+    odd = np.zeros(len(raw.ids), np.bool_)
+    odd[begins[~closed]] = True
+    raw.note("unclosed_begin", odd)
     if stray:
-        ended = np.setdiff1d(np.flatnonzero((half["ph"] == "E").to_numpy()), end[end >= 0])
-        _note(raw, "stray_end", ids[ended])
-    pairs = half[begin].with_columns(pl.Series("dur_ns", until - times[begin]))
-    # A begin's fields, and those that only its end has.
-    closing = half[np.maximum(end, 0)].select(FIELDS)
-    closed = pl.Series(end >= 0)
-    pairs = pairs.with_columns(
-        pl.coalesce(c, pl.when(closed).then(closing[c])).alias(c) for c in FIELDS
-    )
-    return pl.concat([frame.filter(pl.col("ph") == "X"), pairs]).sort("id")
+        odd = phase == _E
+        odd[ends[closed]] = False
+        raw.note("stray_end", odd)
+    _complete(raw, begins[closed], ends[closed])
+    raw.keep(phase != _E)
 
 
-def _note(raw: RawEvents, kind: str, ids: Ints) -> None:
-    if len(ids):
-        raw.found[kind] = Found(len(ids), int(ids.min()))
+def _complete(raw: RawEvents, begins: Ints, ends: Ints) -> None:
+    """Give begins the fields that only their ends have."""
+    for column in FIELDS:
+        if (null := raw.null.get(column)) is not None:
+            lacking = null[begins]
+            values = raw.numbers[column]
+            values[begins[lacking]] = values[ends[lacking]]
+            null[begins[lacking]] = null[ends[lacking]]
+        if (codes := raw.codes.get(column)) is not None:
+            codes[begins] = np.where(codes[begins] < 0, codes[ends], codes[begins])

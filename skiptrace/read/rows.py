@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from skiptrace.intervals import Bools, Ints
+from skiptrace.read.digits import Bytes
 from skiptrace.read.times import to_ns
 
 INT64 = (-(2**63), 2**63 - 1)
 
-ROWS: dict[str, type[pl.DataType]] = {
-    "id": pl.Int64,  # index of the event in its part
-    "ph": pl.String,
-    "cat": pl.String,
-    "name": pl.String,
-    "pid": pl.Int64,  # null where it is no number
-    "tid": pl.Int64,
-    "pid_name": pl.String,  # what stands there instead
-    "tid_name": pl.String,
-    "start_ns": pl.Int64,  # null where there is no usable time
-    "dur_ns": pl.Int64,  # null where there is none
-    "correlation": pl.Int64,
-    "external_id": pl.Int64,
-    "device": pl.Int64,
-    "stream": pl.Int64,
-    "sync_kind": pl.String,
-    "collective": pl.String,
-}
-"""Columns of a part's frame."""
+NUMBERS = (
+    "pid",  # null where it is no number
+    "tid",
+    "start_ns",  # null where there is no usable time
+    "dur_ns",  # null where there is none
+    "correlation",
+    "external_id",
+    "device",
+    "stream",
+)
+"""Columns of integers."""
+TEXTS = (
+    "cat",
+    "name",
+    "sync_kind",
+    "collective",
+    "pid_name",  # what stands where a number should
+    "tid_name",
+)
+"""Columns of text."""
 
 FIELDS = ("correlation", "external_id", "device", "stream", "sync_kind", "collective")
 """Those that come from an event's arguments."""
@@ -46,18 +50,31 @@ PHASES = frozenset("XBEMiInstfCbeNODRcSTFpPvV()aA")
 
 @dataclass
 class Part:
-    """Some consecutive events of a file."""
+    """Some consecutive events of a file: those that span time as rows, the others counted."""
 
-    frame: pl.DataFrame
-    """Those that span time; columns `ROWS`."""
     events: int
     """How many events there are, of every kind."""
+    ids: Ints
+    """Per row the index of the event in the part, in order."""
+    phase: Bytes
+    """Per row its phase, one of `TIMED`, as a byte."""
+    numbers: dict[str, tuple[Ints, Bools]] = field(default_factory=dict)
+    """Column of `NUMBERS` -> values, and which rows have one; a column without any is left out."""
+    codes: dict[str, Ints] = field(default_factory=dict)
+    """Column of `TEXTS` -> places in `texts`, -1 where null; a column without any is left out."""
+    texts: list[str] = field(default_factory=list)
+    """Texts of the rows, few of them twice."""
     phases: Counter[str] = field(default_factory=Counter)
-    """How many of the others, by phase."""
+    """How many events are no rows, by phase."""
     unknown: tuple[int, int | None] = (0, None)
     """How many of a phase that is unknown or no text, and the index of the first."""
     threads: dict[tuple[int | str, int | str], str] = field(default_factory=dict)
     """(pid, tid) -> name, from metadata events."""
+
+    def put_text(self, column: str, codes: Ints, texts: Iterable[str]) -> None:
+        """Add a column whose codes are places in `texts`."""
+        self.codes[column] = np.where(codes >= 0, codes + len(self.texts), -1).astype(np.int32)
+        self.texts.extend(texts)
 
 
 def from_decoded(events: list[Any]) -> Part:
@@ -65,7 +82,7 @@ def from_decoded(events: list[Any]) -> Part:
     phases = [e.get("ph") if type(e) is dict else None for e in events]
     rows = [i for i, ph in enumerate(phases) if ph in TIMED]
     strange = [i for i, ph in enumerate(phases) if not isinstance(ph, str) or ph not in PHASES]
-    part = Part(_frame([events[i] for i in rows], rows), len(events))
+    part = _rows([events[i] for i in rows], rows, len(events))
     part.phases = Counter(ph if isinstance(ph, str) else "none" for ph in phases if ph not in TIMED)
     part.unknown = (len(strange), strange[0] if strange else None)
     for i, ph in enumerate(phases):
@@ -78,51 +95,39 @@ def from_decoded(events: list[Any]) -> Part:
     return part
 
 
-def _frame(picked: list[dict[str, Any]], rows: list[int]) -> pl.DataFrame:
+def _rows(picked: list[dict[str, Any]], rows: list[int], events: int) -> Part:
     args = [a if type(a := e.get("args")) is dict else {} for e in picked]
-    pid, pid_name = _numbers_and_names([e.get("pid") for e in picked])
-    tid, tid_name = _numbers_and_names([e.get("tid") for e in picked])
-    columns = {
-        "id": np.array(rows, np.int64),
-        "ph": _text([e["ph"] for e in picked]),
-        "cat": _text([e.get("cat") for e in picked]),
-        "name": _text([e.get("name") for e in picked]),
-        "pid": pid,
-        "tid": tid,
-        "pid_name": pid_name,
-        "tid_name": tid_name,
-        "start_ns": _times([e.get("ts") for e in picked]),
-        "dur_ns": _times([e.get("dur") for e in picked]),
-        "correlation": _ints([a.get("correlation") for a in args]),
-        "external_id": _ints(
-            [v if (v := a.get("External id")) is not None else a.get("external id") for a in args]
-        ),
-        "device": _ints([a.get("device") for a in args]),
-        "stream": _ints([a.get("stream") for a in args]),
-        "sync_kind": _text([a.get("cuda_sync_kind") for a in args]),
-        "collective": _text([a.get("Collective name") for a in args]),
-    }
-    return pl.DataFrame(columns, schema=ROWS)
+    phase = np.array([ord(e["ph"]) for e in picked], np.uint8)
+    part = Part(events, np.array(rows, np.int64), phase)
+    for what in ("pid", "tid"):
+        _put_number_or_name(part, what, [e.get(what) for e in picked])
+    for column, key in (("start_ns", "ts"), ("dur_ns", "dur")):
+        part.numbers[column] = to_ns([e.get(key) for e in picked])
+    _put_ints(part, "correlation", [a.get("correlation") for a in args])
+    _put_ints(
+        part,
+        "external_id",
+        [v if (v := a.get("External id")) is not None else a.get("external id") for a in args],
+    )
+    for key in ("device", "stream"):
+        _put_ints(part, key, [a.get(key) for a in args])
+    for key in ("cat", "name"):
+        _put_texts(part, key, [e.get(key) for e in picked])
+    _put_texts(part, "sync_kind", [a.get("cuda_sync_kind") for a in args])
+    _put_texts(part, "collective", [a.get("Collective name") for a in args])
+    return part
 
 
-def _times(values: list[Any]) -> pl.Series:
-    return nullable(*to_ns(values))
-
-
-def nullable(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> pl.Series:
-    """A series that is null where not valid."""
-    return pl.select(pl.when(pl.Series(valid)).then(pl.Series(values))).to_series()
-
-
-def _text(values: list[Any]) -> pl.Series:
-    try:
-        return pl.Series(values, dtype=pl.String, strict=True)
-    except (TypeError, pl.exceptions.PolarsError):
-        return pl.Series([_as_text(v) for v in values], dtype=pl.String)
+def _put_texts(part: Part, column: str, values: list[Any]) -> None:
+    number: dict[str, int] = {}
+    texts = [v if type(v) is str else _as_text(v) for v in values]
+    codes = [-1 if text is None else number.setdefault(text, len(number)) for text in texts]
+    if number:
+        part.put_text(column, np.array(codes, np.int64), number)
 
 
 def _as_text(value: object) -> str | None:
-    """What stands where a text should, as JSON, the way the fast reader writes it."""
+    """What stands where a text should, as JSON."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -130,11 +135,13 @@ def _as_text(value: object) -> str | None:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _ints(values: list[Any]) -> pl.Series:
-    try:
-        return pl.Series(values, dtype=pl.Int64, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        return pl.Series([as_int(v) for v in values], dtype=pl.Int64)
+def _put_ints(part: Part, column: str, values: list[Any]) -> list[int | None]:
+    numbers = [v if type(v) is int and INT64[0] <= v <= INT64[1] else as_int(v) for v in values]
+    valid = np.array([n is not None for n in numbers], np.bool_)
+    if valid.any():
+        filled = np.array([0 if n is None else n for n in numbers], np.int64)
+        part.numbers[column] = filled, valid
+    return numbers
 
 
 def as_int(value: object) -> int | None:
@@ -151,12 +158,48 @@ def as_int(value: object) -> int | None:
     return None
 
 
-def _numbers_and_names(values: list[Any]) -> tuple[pl.Series, pl.Series]:
-    numbers = _ints(values)
-    if not numbers.null_count():
-        return numbers, pl.repeat(None, len(values), dtype=pl.String, eager=True)
+def _put_number_or_name(part: Part, what: str, values: list[Any]) -> None:
+    numbers = _put_ints(part, what, values)
     names = [
         None if n is not None else (v if isinstance(v, str) else repr(v))
-        for n, v in zip(numbers.to_list(), values, strict=True)
+        for n, v in zip(numbers, values, strict=True)
     ]
-    return numbers, pl.Series(names, dtype=pl.String)
+    _put_texts(part, f"{what}_name", names)
+
+
+def merged(part: Part, kept: Bools, other: Part, places: Ints) -> Part:
+    """A part with other events in the places of rows that are not kept.
+
+    Parameters
+    ----------
+    part, kept
+        A part, and which of its rows stay.
+    other, places
+        Those other events, and which of the part's events each of them is.
+    """
+    ids = np.concatenate((part.ids[kept], places[other.ids]))
+    order = np.argsort(ids, kind="stable")
+    phase = np.concatenate((part.phase[kept], other.phase))[order]
+    result = Part(part.events, ids[order], phase, texts=part.texts + other.texts)
+    for column in part.numbers | other.numbers:
+        pairs = [
+            (values[rows], valid[rows])
+            for source, rows in ((part, kept), (other, slice(None)))
+            for values, valid in [source.numbers.get(column, _nothing(len(source.ids)))]
+        ]
+        values, valid = (np.concatenate(both)[order] for both in zip(*pairs, strict=True))
+        result.numbers[column] = values, valid
+    for column in part.codes | other.codes:
+        mine = part.codes.get(column, np.full(len(part.ids), -1, np.int32))[kept]
+        theirs = other.codes.get(column, np.full(len(other.ids), -1, np.int32))
+        theirs = np.where(theirs >= 0, theirs + len(part.texts), -1)
+        result.codes[column] = np.concatenate((mine, theirs))[order]
+    result.phases = part.phases + other.phases
+    count, first = other.unknown
+    result.unknown = count, None if first is None else int(places[first])
+    result.threads = part.threads | other.threads
+    return result
+
+
+def _nothing(count: int) -> tuple[Ints, Bools]:
+    return np.zeros(count, np.int64), np.zeros(count, np.bool_)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,14 +11,17 @@ from typing import Any
 import orjson
 
 from skiptrace.read.decode import decode, events_and_header, loads, no_gc
-from skiptrace.read.ndjson import UnfitError, find_separator, from_lines
+from skiptrace.read.layout import Layout, find_layout, first_event
+from skiptrace.read.regular import from_text
 from skiptrace.read.rows import Part, from_decoded
 from skiptrace.read.source import Progress, Source
 
-BLOCK = 1 << 23
-"""Bytes read, cut and parsed at a time: a few of them are in memory at once."""
+BLOCK = 1 << 21
+"""Bytes read, cut and parsed at a time: so few that what comes of them stays in a cache."""
 
-_FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
+
+class UnfitError(Exception):
+    """The bytes are not laid out so; the general reader takes them."""
 
 
 def read_parts(
@@ -27,8 +29,8 @@ def read_parts(
 ) -> tuple[list[Part], dict[str, Any]]:
     """The events of a source in parts, in file order, and its header.
 
-    The fast reader takes what is laid out regularly, the general one the rest: a chunk with
-    values of other types, the last events with what follows them, or the whole.
+    The fast reader takes what is laid out regularly, the general one the rest: a chunk that is
+    not, the last events with what follows them, or the whole.
     """
     if not source.is_decoded:
         try:
@@ -45,25 +47,25 @@ def _regular(
 ) -> tuple[list[Part], dict[str, Any]]:
     blocks = source.blocks(block, progress)
     data = next(blocks, b"")
-    first = _FIRST_EVENT.search(data)
-    separator = find_separator(data, first.end()) if first else None
-    if first is None or separator is None:
+    first = first_event(data)
+    layout = find_layout(data, first) if first is not None else None
+    if first is None or layout is None:
         raise UnfitError
     workers = cpu_count() or 1
     parts: list[Part] = []
     waiting: deque[Future[Part]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         rest = b""
-        for chunk, is_last in _chunks(data[first.end() :], blocks, separator):
+        for chunk, is_last in _chunks(data[first:], blocks, layout.separator):
             if is_last:
                 rest = chunk
                 break
-            waiting.append(pool.submit(_parse_chunk, chunk, separator))
-            if len(waiting) > workers:  # bounds how much is in memory
+            waiting.append(pool.submit(_parse_chunk, chunk, layout))
+            if len(waiting) > 2 * workers:  # bounds how much is in memory
                 parts.append(waiting.popleft().result())
         parts.extend(future.result() for future in waiting)
     # What is left closes the document that the first bytes opened.
-    document = _closed(data[: first.end()] + rest)
+    document = _closed(data[:first] + rest)
     events, header = events_and_header(document, source.name)
     with no_gc():
         parts.append(from_decoded(events))
@@ -86,11 +88,10 @@ def _chunks(data: bytes, blocks: Iterator[bytes], separator: bytes) -> Iterator[
     yield b"".join((*waiting, data)), True
 
 
-def _parse_chunk(chunk: bytes, separator: bytes) -> Part:
-    try:
-        return from_lines(chunk, separator)
-    except UnfitError:
-        return from_decoded(_closed(b"[" + chunk + b"]"))
+def _parse_chunk(chunk: bytes, layout: Layout) -> Part:
+    if layout.is_regular(chunk):
+        return from_text(chunk, layout)
+    return from_decoded(_closed(b"[" + chunk + b"]"))
 
 
 def _closed(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
