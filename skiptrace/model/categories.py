@@ -92,9 +92,9 @@ def rows_by_role(raw: RawEvents) -> dict[str, Ints]:
     none = np.full(len(raw.ids), -1, np.int32)
     cat, name = raw.codes.get("cat", none), raw.codes.get("name", none)
     role = np.append(table["role"].to_numpy(), 0)[cat]
-    steps = np.append(table["is_step"].to_numpy(), False)[name]  # noqa: FBT003
+    steps = np.append(table["is_step"].to_numpy(), False)[name]
     if steps.any():
-        role[steps & np.append(table["is_host"].to_numpy(), True)[cat]] = ROLES.index("step")  # noqa: FBT003
+        role[steps & np.append(table["is_host"].to_numpy(), True)[cat]] = ROLES.index("step")
     return {name: np.flatnonzero(role == i) for i, name in enumerate(ROLES)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 from skiptrace.errors import FloorError
 from skiptrace.intervals import Ints
 from skiptrace.model.rounding import median_of
-from skiptrace.model.schema import KINDS, LAUNCHES, conform
+from skiptrace.model.schema import KINDS
 from skiptrace.thresholds import MIN_IDLE_LAUNCHES
 
 
@@ -35,17 +36,17 @@ class Floors(NamedTuple):
     """``median`` of launches onto an idle device, ``smallest``, ``kernel``, ``none``, ``given``."""
 
 
-def build_launches(
-    calls: pl.DataFrame, work: pl.DataFrame, roots: pl.DataFrame
-) -> tuple[pl.DataFrame, Floors, int]:
-    """The launches, their floors, and how many had a negative t_l.
+def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, Floors, int]:
+    """The launches in time order, their floors, and how many had a negative t_l.
 
     Parameters
     ----------
     calls, work
-        With ``op`` and ``step``, and with ``launch``.
-    roots
-        ``id`` and ``root`` of operators.
+        In file order; work with ``launch``.
+
+    Returns
+    -------
+    (columns of `LAUNCHES` but ``op``, ``root_op`` and ``step``, floors, count)
     """
     linked = work.filter(pl.col("launch").is_not_null()).sort("start_ns", "id")
     per = linked.group_by("launch").agg(
@@ -60,7 +61,6 @@ def build_launches(
     launches = (
         calls.join(per, left_on="id", right_on="launch", how="inner")
         .join(first, on="first_work", how="left")
-        .join(roots.select(op="id", root_op="root"), on="op", how="left")
         .sort("start_ns", "id")
         .with_columns(
             call=pl.col("id"),
@@ -78,7 +78,7 @@ def build_launches(
         found_idle=(pl.col("device_end") <= pl.col("start_ns")).fill_null(value=False),
     )
     floors = find_floors(launches)
-    return conform(split(launches, floors), LAUNCHES), floors, negative
+    return split(launches, floors), floors, negative
 
 
 def _earlier_end(
@@ -90,40 +90,38 @@ def _earlier_end(
     itself came first (a graph that begins with a fill): then the stretches between those are
     looked at apart.
     """
-    ordered = work.sort(*group, "start_ns", "id").with_row_index("row")
-    row = pl.col("row").cast(pl.Int64)
-    ends = (ordered["start_ns"] + ordered["dur_ns"]).to_numpy()
-    low = ordered.select(row.min().over(group)).to_series().to_numpy()
+    start, dur = work["start_ns"].to_numpy(), work["dur_ns"].to_numpy()
+    keys = [work[key].to_numpy() for key in group]
+    order = np.lexsort((start, *keys))  # of one start, in file order
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    start, ends = start[order], (start + dur)[order]
+    begins = np.zeros(len(order), np.bool_)
+    begins[:1] = True
+    for key in keys:
+        begins[1:] |= np.diff(key[order]) != 0
     # Works of one start are simultaneous: none of them started before another.
-    until = ordered.select(row.min().over([*group, "start_ns"])).to_series().to_numpy()
-    reach = (
-        ordered.select((pl.col("start_ns") + pl.col("dur_ns")).cum_max().over(group))
-        .to_series()
-        .to_numpy()
-    )
-    place = _places(ordered["id"].to_numpy(), launches["first_work"].to_numpy())
-    low, until = low[place], until[place]
-    none = np.iinfo(np.int64).min
-    result = np.where(until > low, reach[np.maximum(until - 1, 0)], none)
+    later = begins.copy()
+    later[1:] |= np.diff(start) != 0
+    low, until = (np.maximum.accumulate(np.where(m, np.arange(len(m)), 0)) for m in (begins, later))
+    reach = np.empty_like(ends)
+    for a, b in pairwise([*np.flatnonzero(begins).tolist(), len(ends)]):
+        np.maximum.accumulate(ends[a:b], out=reach[a:b])
 
-    own = _places(ordered["id"].to_numpy(), linked["id"].to_numpy())
-    owner = np.searchsorted(
-        launches["id"].to_numpy(),
-        linked["launch"].to_numpy(),
-        sorter=(by_id := np.argsort(launches["id"].to_numpy())),
-    )
-    owner = by_id[owner] if len(by_id) else owner
-    before = (own >= low[owner]) & (own < until[owner]) if len(owner) else np.zeros(0, np.bool_)
+    ids = work["id"].to_numpy()
+    first = place[np.searchsorted(ids, launches["first_work"].to_numpy())]
+    low, until = low[first], until[first]
+    none = np.iinfo(np.int64).min
+    result = np.where(until > low, reach[np.maximum(until - 1, 0)], none) if len(ids) else first
+    own = place[np.searchsorted(ids, linked["id"].to_numpy())]
+    by_id = np.argsort(launches["id"].to_numpy())
+    owner = by_id[
+        np.searchsorted(launches["id"].to_numpy(), linked["launch"].to_numpy(), sorter=by_id)
+    ]
+    before = (own >= low[owner]) & (own < until[owner])
     if before.any():
         _without_own(result, ends, low, until, own[before], owner[before])
     return pl.select(pl.when(pl.Series(result != none)).then(pl.Series(result))).to_series()
-
-
-def _places(ids: Ints, wanted: Ints) -> Ints:
-    """Where each wanted id stands in `ids`."""
-    by_id = np.argsort(ids)
-    found: Ints = by_id[np.searchsorted(ids, wanted, sorter=by_id)] if len(ids) else wanted
-    return found
 
 
 def _without_own(result: Ints, ends: Ints, low: Ints, until: Ints, own: Ints, owner: Ints) -> None:

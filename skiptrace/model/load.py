@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from skiptrace.intervals import Ints
 from skiptrace.model import categories as cats
 from skiptrace.model.health import Findings
-from skiptrace.model.launches import build_launches
+from skiptrace.model.launches import Floors, build_launches
 from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import build_meta
-from skiptrace.model.schema import CALLS, OPS, WORK, conform
+from skiptrace.model.schema import CALLS, LAUNCHES, OPS, WORK, conform
 from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.steps import Steps, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.source import Progress, Source, TraceSource
 from skiptrace.read.stream import read_parts
+
+_HOST = ("name", "start_ns", "dur_ns", "pid", "tid")
 
 
 def load(
@@ -68,51 +72,36 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
     rows = cats.rows_by_role(raw)
-    _note_duplicates(findings, raw)
     unknown = rows["not understood"]
     if len(unknown):
         names = raw.frame(["cat"], unknown)["cat"].fill_null("no category").unique().sort()
         some = ", ".join(names.head(8))
         findings.add("not_understood", len(unknown), raw.events, int(raw.ids[unknown[0]]), some)
-    host = ("name", "start_ns", "dur_ns", "pid", "tid")
-    joined = (*host, "correlation", "external_id")
-    where = (*joined, "device", "stream")
-    ops, annotations, python, named, overhead = (
-        raw.frame(("cat", *host), rows[role])
-        for role in ("op", "annotation", "python", "step", "overhead")
+    with ThreadPoolExecutor(1) as beside:  # operators on one core, calls and work on another
+        device = beside.submit(_link_device, raw, rows)
+        ops, annotations, python, named, overhead = (
+            raw.frame(("cat", *_HOST), rows[role])
+            for role in ("op", "annotation", "python", "step", "overhead")
+        )
+        hosts = pl.concat([annotations, named] if wanted is None else [annotations, named, ops])
+        steps = find_steps(hosts, wanted)
+        if steps.is_empty():
+            steps = one_step(*_span(raw))
+        ops, nest, crossing = nest_ops(ops)
+        ops = _with_step(ops, steps)
+        findings.add("badly_nested_op", crossing, len(ops))
+        linked = device.result()
+    calls = conform(_with_step(enclosing_ops(nest, ops, linked.calls), steps), CALLS)
+    works = linked.works
+    launches = conform(
+        linked.launches.join(calls.select("id", "op", "step"), on="id", maintain_order="left").join(
+            ops.select(op="id", root_op="root"), on="op", how="left", maintain_order="left"
+        ),
+        LAUNCHES,
     )
-    calls = raw.frame(joined, rows["call"])
-    works = raw.frame(("cat", *where, "collective"), rows["work"])
-    syncs = raw.frame((*where, "sync_kind"), rows["sync"])
-
-    hosts = pl.concat([annotations, named] if wanted is None else [annotations, named, ops])
-    steps = find_steps(hosts, wanted)
-    if steps.is_empty():
-        starts, durations = raw.numbers["start_ns"], raw.numbers["dur_ns"]
-        some = len(starts) > 0
-        start = int(starts.min()) if some else 0
-        end = int((starts + durations).max()) if some else 0
-        steps = one_step(start, end)
-
-    ops, nest, crossing = nest_ops(ops)
-    findings.add("badly_nested_op", crossing, len(ops))
-    calls = enclosing_ops(nest, ops, calls).with_columns(
-        pl.when(valid_id()).then(pl.col("correlation")).alias("correlation")
-    )
-    ops, calls = (
-        f.with_columns(step_of(steps, f["pid"].to_numpy(), f["start_ns"].to_numpy()).alias("step"))
-        for f in (ops, calls)
-    )
-    works = works.with_columns(
-        kind=pl.col("cat").replace_strict(cats.WORK_KINDS, return_dtype=pl.String),
-        device=pl.coalesce("device", "pid"),
-        stream=pl.coalesce("stream", "tid"),
-    )
-    collectives = works.filter(pl.col("collective").is_not_null())["id"]
-    works, fallbacks = link_works(calls, works)
-    calls, works = conform(calls, CALLS), conform(works, WORK)
-    launches, floors, negative = build_launches(calls, works, ops.select("id", "root"))
-    _note_links(findings, ops, calls, works, launches, fallbacks, negative)
+    floors = linked.floors
+    findings.add_rows("duplicate_event", linked.duplicates, raw.events)
+    _note_links(findings, ops, calls, works, launches, linked)
     kinds = {"kernel", *launches["kind"].unique()}
     for origin in dict.fromkeys(floors.source.values()):
         rest = [k for k in floors.source if floors.source[k] == origin and k in kinds]
@@ -135,15 +124,62 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
         whole=Whole(
             **frames,
             overhead=conform(overhead, SCHEMA["annotations"]),
-            syncs=syncs.select("id", "start_ns", "device", "stream", "correlation", "sync_kind"),
-            collectives=collectives,
+            syncs=linked.syncs,
+            collectives=linked.collectives,
             floors=floors,
             source=source,
         ),
     )
 
 
-def _note_duplicates(findings: Findings, raw: RawEvents) -> None:
+def _span(raw: RawEvents) -> tuple[int, int]:
+    """Start of the first event and end of the last."""
+    start, dur = raw.numbers["start_ns"], raw.numbers["dur_ns"]
+    return (int(start.min()), int((start + dur).max())) if len(start) else (0, 0)
+
+
+def _with_step(frame: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    step = step_of(steps, frame["pid"].to_numpy(), frame["start_ns"].to_numpy())
+    return frame.with_columns(step.alias("step"))
+
+
+class _Linked(NamedTuple):
+    """What is found without the operators."""
+
+    calls: pl.DataFrame
+    works: pl.DataFrame
+    launches: pl.DataFrame
+    floors: Floors
+    fallbacks: int
+    negative: int
+    syncs: pl.DataFrame
+    collectives: pl.Series
+    duplicates: pl.DataFrame
+
+
+def _link_device(raw: RawEvents, rows: dict[str, Ints]) -> _Linked:
+    joined = (*_HOST, "correlation", "external_id")
+    calls = raw.frame(joined, rows["call"]).with_columns(
+        pl.when(valid_id()).then(pl.col("correlation")).alias("correlation")
+    )
+    works = raw.frame(("cat", *joined, "device", "stream", "collective"), rows["work"])
+    works = works.with_columns(
+        kind=pl.col("cat").replace_strict(cats.WORK_KINDS, return_dtype=pl.String),
+        device=pl.coalesce("device", "pid"),
+        stream=pl.coalesce("stream", "tid"),
+    )
+    collectives = works.filter(pl.col("collective").is_not_null())["id"]
+    works, fallbacks = link_works(calls, works)
+    works = conform(works, WORK)
+    launches, floors, negative = build_launches(calls, works)
+    syncs = raw.frame(("start_ns", "device", "stream", "correlation", "sync_kind"), rows["sync"])
+    return _Linked(
+        calls, works, launches, floors, fallbacks, negative, syncs, collectives, _duplicates(raw)
+    )
+
+
+def _duplicates(raw: RawEvents) -> pl.DataFrame:
+    """Events equal to an earlier one in all columns."""
     # First by one number a row, since hashing every column of every event costs most.
     mixed = np.zeros(len(raw.ids), np.uint64)
     for column in ("start_ns", "dur_ns", "tid"):
@@ -153,7 +189,7 @@ def _note_duplicates(findings: Findings, raw: RawEvents) -> None:
     content = [*raw.numbers, *raw.codes]
     same = raw.frame(content, alike)
     first = same.unique(content, keep="first", maintain_order=True)
-    findings.add_rows("duplicate_event", same.join(first, on="id", how="anti"), raw.events)
+    return same.join(first, on="id", how="anti")
 
 
 def _note_links(
@@ -162,22 +198,21 @@ def _note_links(
     calls: pl.DataFrame,
     works: pl.DataFrame,
     launches: pl.DataFrame,
-    fallbacks: int,
-    negative: int,
+    linked: _Linked,
 ) -> None:
     findings.add("no_device_work", int(works.is_empty()))
     findings.add("no_operators", int(ops.is_empty()))
     unlinked = works.filter(pl.col("launch").is_null())
     findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
     findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
-    findings.add("linked_by_external_id", fallbacks, len(works))
+    findings.add("linked_by_external_id", linked.fallbacks, len(works))
     again = (
         calls.filter(valid_id())
         .sort("start_ns", -pl.col("dur_ns"), "id")
         .filter(~pl.col("correlation").is_first_distinct())
     )
     findings.add_rows("shared_correlation", again, len(calls))
-    findings.add("negative_launch_time", negative, len(launches))
+    findings.add("negative_launch_time", linked.negative, len(launches))
     findings.add_rows("launch_without_op", launches.filter(pl.col("op").is_null()), len(launches))
     findings.add_rows(
         "launch_outside_steps", launches.filter(pl.col("step").is_null()), len(launches)

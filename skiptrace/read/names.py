@@ -14,7 +14,7 @@ _EIGHT = np.uint64(2**64 - 1)
 
 
 def strings_at(text: bytes, words: Words, start: Ints, length: Ints) -> tuple[Ints, list[str]]:
-    """The strings of a JSON text that start at these places: which of the distinct ones, and those."""
+    """The strings that start at these places of a JSON text: by number, and the distinct ones."""
     if not len(start):
         return start, []
     head = words[start] & (_EIGHT >> (np.maximum(8 - length, 0).astype(np.uint64) << np.uint64(3)))

@@ -22,7 +22,12 @@ _KNOWN[[ord(phase) for phase in PHASES - {"M"}]] = True
 _IS_TIMED = np.zeros(256, np.bool_)
 _IS_TIMED[[ord(phase) for phase in TIMED]] = True
 
-_TEXTS = {"cat": "cat", "name": "name", "cuda_sync_kind": "sync_kind", "Collective name": "collective"}
+_TEXTS = {
+    "cat": "cat",
+    "name": "name",
+    "cuda_sync_kind": "sync_kind",
+    "Collective name": "collective",
+}
 _NUMBERS = {
     "pid": "pid",
     "tid": "tid",
@@ -63,9 +68,7 @@ def _rows(tokens: Tokens, timed: Ints, phase: Ints) -> tuple[Part, Bools]:
             continue
         unusual[value.events] |= ~value.is_text
         text = np.flatnonzero(value.is_text)
-        codes, texts = strings_at(
-            tokens.text, tokens.words, value.at[text] + 1, value.length[text]
-        )
+        codes, texts = strings_at(tokens.text, tokens.words, value.at[text] + 1, value.length[text])
         filled = np.full(len(timed), -1, np.int64)
         filled[value.events[text]] = codes
         part.put_text(column, filled, texts)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.digits import Bytes
