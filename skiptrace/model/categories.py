@@ -6,11 +6,7 @@ What a *launch* is, is not decided here: a launch is a call that has work.
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
-
-from skiptrace.intervals import Ints
-from skiptrace.read.columns import RawEvents
 
 WORK_KINDS = {
     "kernel": "kernel", "Kernel": "kernel", "mtia_ccp_events": "kernel",
@@ -81,25 +77,17 @@ ROLES = (
 """What an event can be."""
 
 
-def rows_by_role(raw: RawEvents) -> dict[str, Ints]:
-    """Role of `ROLES` -> the rows of it."""
-    table = raw.texts.to_frame("cat").select(
-        role=_role().fill_null(ROLES[0]).cast(pl.Enum(ROLES)).to_physical(),
-        is_host=~pl.col("cat").is_in([*WORK_KINDS, *SYNCS, *UNUSED, *OVERHEAD, *ANNOTATIONS]),
-        is_step=pl.col("cat").str.contains(STEP_NAME),
-    )
-    # A code of -1, no text, finds the last row.
-    none = np.full(len(raw.ids), -1, np.int32)
-    cat, name = raw.codes.get("cat", none), raw.codes.get("name", none)
-    role = np.append(table["role"].to_numpy(), 0)[cat]
-    steps = np.append(table["is_step"].to_numpy(), False)[name]
-    if steps.any():
-        role[steps & np.append(table["is_host"].to_numpy(), True)[cat]] = ROLES.index("step")
-    return {name: np.flatnonzero(role == i) for i, name in enumerate(ROLES)}
+ON_HOST = ("op", "annotation", "python", "step", "overhead")
+"""Those that are nothing but a time on a thread."""
 
 
-def _role() -> pl.Expr:
-    """Role of each category."""
+def may_be_step() -> pl.Expr:
+    """Whether an event of a category is a step, if it is named like one and is no annotation."""
+    return ~pl.col("cat").is_in([*WORK_KINDS, *SYNCS, *UNUSED, *OVERHEAD, *ANNOTATIONS])
+
+
+def role() -> pl.Expr:
+    """Role of each ``cat``; null for one that is not understood, which health counts."""
     cat = pl.col("cat")
     return (
         pl.when(cat.is_in(list(WORK_KINDS))).then(pl.lit("work"))

@@ -48,47 +48,71 @@ def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFram
     -------
     (columns of `LAUNCHES` but ``op``, ``root_op`` and ``step``, floors, count)
     """
-    linked = work.filter(pl.col("launch").is_not_null()).sort("start_ns", "id")
-    per = linked.group_by("launch").agg(
-        works=pl.len().cast(pl.Int64),
-        kernels=(pl.col("kind") == "kernel").sum().cast(pl.Int64),
-        only=pl.col("kind").first(),
-        first_work=pl.coalesce(
-            pl.col("id").filter(pl.col("kind") == "kernel").first(), pl.col("id").first()
-        ),
+    start = work["start_ns"].to_numpy()
+    linked = np.flatnonzero(work["launch"].is_not_null().to_numpy())
+    owner = work["launch"].gather(linked).to_numpy()
+    order = np.lexsort((start[linked], owner))  # of one start, in file order
+    linked, owner = linked[order], owner[order]
+    begins = np.flatnonzero(np.diff(owner, prepend=-1) != 0)
+    works = np.diff(begins, append=len(owner))
+    is_kernel = (work["kind"] == "kernel").to_numpy()[linked]
+    kernels = np.add.reduceat(is_kernel.astype(np.int64), begins)
+    kernel = np.minimum.reduceat(np.where(is_kernel, np.arange(len(owner)), len(owner)), begins)
+    first = linked[np.where(kernels > 0, kernel, begins)]
+
+    row = np.searchsorted(calls["id"].to_numpy(), owner[begins])
+    in_time = np.lexsort((row, calls["start_ns"].to_numpy()[row]))
+    rank = np.empty(len(row), np.int64)
+    rank[in_time] = np.arange(len(row))
+    of = np.repeat(rank, works)
+    row, first = row[in_time], first[in_time]
+    stream_end, device_end = (
+        _earlier_end(work, first, linked, of, group) for group in (["device", "stream"], ["device"])
     )
-    first = work.select("device", "stream", first_work="id", first_start="start_ns")
-    launches = (
-        calls.join(per, left_on="id", right_on="launch", how="inner")
-        .join(first, on="first_work", how="left")
-        .sort("start_ns", "id")
-        .with_columns(
-            call=pl.col("id"),
-            kind=pl.when(pl.col("works") > 1).then(pl.lit("graph")).otherwise("only"),
-            t=pl.col("first_start") - pl.col("start_ns"),
-        )
+    host = calls.select("id", "name", "start_ns", "dur_ns", "pid", "tid")[row]
+    begin = pl.col("start_ns")
+    launches = host.with_columns(
+        work.select(
+            "device",
+            "stream",
+            only="kind",
+            first_work="id",
+            t=begin,
+        )[first].get_columns()
+    ).with_columns(
+        pl.Series("works", works[in_time]),
+        pl.Series("kernels", kernels[in_time]),
+        call="id",
+        t=pl.col("t") - begin,
+        ahead_ns=stream_end - begin,
+        found_idle=(device_end <= begin).fill_null(value=False),
     )
     negative = int((launches["t"] < 0).sum())
     launches = launches.with_columns(
-        stream_end=_earlier_end(launches, linked, work, ["device", "stream"]),
-        device_end=_earlier_end(launches, linked, work, ["device"]),
-    ).with_columns(
+        kind=pl.when(pl.col("works") > 1).then(pl.lit("graph")).otherwise("only"),
         tklqt_ns=pl.max_horizontal("t", 0),
-        ahead_ns=pl.col("stream_end") - pl.col("start_ns"),
-        found_idle=(pl.col("device_end") <= pl.col("start_ns")).fill_null(value=False),
     )
     floors = find_floors(launches)
     return split(launches, floors), floors, negative
 
 
 def _earlier_end(
-    launches: pl.DataFrame, linked: pl.DataFrame, work: pl.DataFrame, group: list[str]
+    work: pl.DataFrame, first: Ints, linked: Ints, of: Ints, group: list[str]
 ) -> pl.Series:
     """Latest end of work not of the launch that started before its first work, in its group.
 
     A running maximum of ends over works in start order answers it, unless works of the launch
     itself came first (a graph that begins with a fill): then the stretches between those are
     looked at apart.
+
+    Parameters
+    ----------
+    work
+        All work, in file order.
+    first
+        Per launch the row of its first work.
+    linked, of
+        Rows of linked work, and the launch of each.
     """
     start, dur = work["start_ns"].to_numpy(), work["dur_ns"].to_numpy()
     keys = [work[key].to_numpy() for key in group]
@@ -108,19 +132,15 @@ def _earlier_end(
     for a, b in pairwise([*np.flatnonzero(begins).tolist(), len(ends)]):
         np.maximum.accumulate(ends[a:b], out=reach[a:b])
 
-    ids = work["id"].to_numpy()
-    first = place[np.searchsorted(ids, launches["first_work"].to_numpy())]
-    low, until = low[first], until[first]
+    low, until = low[place[first]], until[place[first]]
     none = np.iinfo(np.int64).min
-    result = np.where(until > low, reach[np.maximum(until - 1, 0)], none) if len(ids) else first
-    own = place[np.searchsorted(ids, linked["id"].to_numpy())]
-    by_id = np.argsort(launches["id"].to_numpy())
-    owner = by_id[
-        np.searchsorted(launches["id"].to_numpy(), linked["launch"].to_numpy(), sorter=by_id)
-    ]
-    before = (own >= low[owner]) & (own < until[owner])
+    result = np.full(len(first), none)
+    some = until > low
+    result[some] = reach[until[some] - 1]
+    own = place[linked]
+    before = (own >= low[of]) & (own < until[of])
     if before.any():
-        _without_own(result, ends, low, until, own[before], owner[before])
+        _without_own(result, ends, low, until, own[before], of[before])
     return pl.select(pl.when(pl.Series(result != none)).then(pl.Series(result))).to_series()
 
 

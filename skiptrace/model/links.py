@@ -38,14 +38,20 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, i
     Falls back on the external id only for a work that has no correlation, and only where exactly
     one call without one, and this work alone, carry that external id: anything else is a guess.
     """
-    outermost = (
-        calls.filter(valid_id())
-        .sort("start_ns", -pl.col("dur_ns"), "id")
-        .unique("correlation", keep="first", maintain_order=True)
-        .select("correlation", launch="id")
-    )
+    correlation = calls["correlation"].fill_null(0).to_numpy()
+    candidates = np.flatnonzero(~np.isin(correlation, NO_ID))
+    start, dur = calls["start_ns"].to_numpy(), calls["dur_ns"].to_numpy()
+    order = np.lexsort((-dur[candidates], start[candidates], correlation[candidates]))
+    candidates = candidates[order]  # alike in all of these: in file order
+    shared, first = np.unique(correlation[candidates], return_index=True)
     work = work.with_columns(pl.when(valid_id()).then(pl.col("correlation")).alias("correlation"))
-    linked = work.join(outermost, on="correlation", how="left", maintain_order="left")
+    wanted = work["correlation"].fill_null(0).to_numpy()
+    found = np.searchsorted(shared, wanted)
+    hit = np.append(shared, 0)[found] == wanted  # 0 is no id: whatever it meets is none
+    hit &= wanted != 0
+    ids = calls["id"].gather(candidates[np.append(first, 0)[found]]) if len(candidates) else None
+    launch = None if ids is None else pl.when(pl.Series(hit)).then(ids)
+    linked = work.with_columns(launch=pl.lit(None, pl.Int64) if launch is None else launch)
     by_external = linked.filter(
         pl.col("correlation").is_null()
         & valid_id("external_id")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Ints
 from skiptrace.model import categories as cats
+from skiptrace.model.events import Events, split_by_role
 from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
 from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
@@ -21,8 +20,6 @@ from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.source import Progress, Source, TraceSource
 from skiptrace.read.stream import read_parts
-
-_HOST = ("name", "start_ns", "dur_ns", "pid", "tid")
 
 
 def load(
@@ -58,10 +55,9 @@ def load(
     """
     origin = Source.of(source)
     parts, header = read_parts(origin, progress)
-    raw = assemble(parts)
     if progress:
         progress("link", 0.8)
-    trace = _build(raw, header, origin, steps)
+    trace = _build(assemble(parts), header, origin, steps)
     if progress:
         progress("link", 1.0)
     return trace
@@ -71,49 +67,43 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
     findings = Findings()
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
-    rows = cats.rows_by_role(raw)
-    unknown = rows["not understood"]
-    if len(unknown):
-        names = raw.frame(["cat"], unknown)["cat"].fill_null("no category").unique().sort()
-        some = ", ".join(names.head(8))
-        findings.add("not_understood", len(unknown), raw.events, int(raw.ids[unknown[0]]), some)
+    events = split_by_role(raw)
+    count, first, categories = events.not_understood
+    findings.add("not_understood", count, raw.events, first, ", ".join(categories))
+    findings.add("duplicate_event", events.duplicates[0], raw.events, events.duplicates[1])
     with ThreadPoolExecutor(1) as beside:  # operators on one core, calls and work on another
-        device = beside.submit(_link_device, raw, rows)
-        ops, annotations, python, named, overhead = (
-            raw.frame(("cat", *_HOST), rows[role])
-            for role in ("op", "annotation", "python", "step", "overhead")
-        )
-        hosts = pl.concat([annotations, named] if wanted is None else [annotations, named, ops])
-        steps = find_steps(hosts, wanted)
+        device = beside.submit(_link_device, events)
+        hosts = [events.annotations, events.named_steps]
+        if wanted is not None:
+            hosts.append(events.ops)
+        steps = find_steps(pl.concat(hosts), wanted, events.annotations["name"])
         if steps.is_empty():
-            steps = one_step(*_span(raw))
-        ops, nest, crossing = nest_ops(ops)
-        ops = _with_step(ops, steps)
+            steps = one_step(*events.span)
+        ops, nest, crossing = nest_ops(events.ops)
+        ops = conform(_with_step(ops, steps), OPS)
         findings.add("badly_nested_op", crossing, len(ops))
         linked = device.result()
     calls = conform(_with_step(enclosing_ops(nest, ops, linked.calls), steps), CALLS)
-    works = linked.works
+    works, floors = linked.work, linked.floors
     launches = conform(
-        linked.launches.join(calls.select("id", "op", "step"), on="id", maintain_order="left").join(
-            ops.select(op="id", root_op="root"), on="op", how="left", maintain_order="left"
-        ),
+        linked.launches.join(
+            calls.select("id", "op", "step"), on="id", how="left", maintain_order="left"
+        ).join(ops.select(op="id", root_op="root"), on="op", how="left", maintain_order="left"),
         LAUNCHES,
     )
-    floors = linked.floors
-    findings.add_rows("duplicate_event", linked.duplicates, raw.events)
-    _note_links(findings, ops, calls, works, launches, linked)
+    _note_links(findings, ops, calls, launches, linked)
     kinds = {"kernel", *launches["kind"].unique()}
     for origin in dict.fromkeys(floors.source.values()):
         rest = [k for k in floors.source if floors.source[k] == origin and k in kinds]
         detail = ", ".join(f"{kind}: {floors.ns[kind]} ns" for kind in rest)
         findings.add(f"floor_{origin}", len(rest), detail=detail)
     frames = {
-        "ops": conform(ops, OPS),
+        "ops": ops,
         "calls": calls,
         "work": works,
         "launches": launches,
-        "annotations": conform(annotations, SCHEMA["annotations"]),
-        "python": conform(python, SCHEMA["python"]),
+        "annotations": conform(events.annotations, SCHEMA["annotations"]),
+        "python": conform(events.python, SCHEMA["python"]),
         "steps": steps,
     }
     return Trace(
@@ -123,19 +113,13 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
         window=None,
         whole=Whole(
             **frames,
-            overhead=conform(overhead, SCHEMA["annotations"]),
-            syncs=linked.syncs,
-            collectives=linked.collectives,
+            overhead=conform(events.overhead, SCHEMA["annotations"]),
+            syncs=events.syncs,
+            collectives=events.collectives,
             floors=floors,
             source=source,
         ),
     )
-
-
-def _span(raw: RawEvents) -> tuple[int, int]:
-    """Start of the first event and end of the last."""
-    start, dur = raw.numbers["start_ns"], raw.numbers["dur_ns"]
-    return (int(start.min()), int((start + dur).max())) if len(start) else (0, 0)
 
 
 def _with_step(frame: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
@@ -147,59 +131,30 @@ class _Linked(NamedTuple):
     """What is found without the operators."""
 
     calls: pl.DataFrame
-    works: pl.DataFrame
+    work: pl.DataFrame
     launches: pl.DataFrame
     floors: Floors
-    fallbacks: int
     negative: int
-    syncs: pl.DataFrame
-    collectives: pl.Series
-    duplicates: pl.DataFrame
+    fallbacks: int
 
 
-def _link_device(raw: RawEvents, rows: dict[str, Ints]) -> _Linked:
-    joined = (*_HOST, "correlation", "external_id")
-    calls = raw.frame(joined, rows["call"]).with_columns(
+def _link_device(events: Events) -> _Linked:
+    calls = events.calls.with_columns(
         pl.when(valid_id()).then(pl.col("correlation")).alias("correlation")
     )
-    works = raw.frame(("cat", *joined, "device", "stream", "collective"), rows["work"])
-    works = works.with_columns(
-        kind=pl.col("cat").replace_strict(cats.WORK_KINDS, return_dtype=pl.String),
-        device=pl.coalesce("device", "pid"),
-        stream=pl.coalesce("stream", "tid"),
-    )
-    collectives = works.filter(pl.col("collective").is_not_null())["id"]
-    works, fallbacks = link_works(calls, works)
-    works = conform(works, WORK)
-    launches, floors, negative = build_launches(calls, works)
-    syncs = raw.frame(("start_ns", "device", "stream", "correlation", "sync_kind"), rows["sync"])
-    return _Linked(
-        calls, works, launches, floors, fallbacks, negative, syncs, collectives, _duplicates(raw)
-    )
-
-
-def _duplicates(raw: RawEvents) -> pl.DataFrame:
-    """Events equal to an earlier one in all columns."""
-    # First by one number a row, since hashing every column of every event costs most.
-    mixed = np.zeros(len(raw.ids), np.uint64)
-    for column in ("start_ns", "dur_ns", "tid"):
-        mixed = (mixed ^ raw.numbers[column].view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(29)
-    alike = np.flatnonzero(pl.Series(mixed).is_duplicated())
-    content = [*raw.numbers, *raw.codes]
-    same = raw.frame(content, alike)
-    first = same.unique(content, keep="first", maintain_order=True)
-    return same.join(first, on="id", how="anti")
+    work, fallbacks = link_works(calls, events.work)
+    work = conform(work, WORK)
+    return _Linked(calls, work, *build_launches(calls, work), fallbacks)
 
 
 def _note_links(
     findings: Findings,
     ops: pl.DataFrame,
     calls: pl.DataFrame,
-    works: pl.DataFrame,
     launches: pl.DataFrame,
     linked: _Linked,
 ) -> None:
+    works = linked.work
     findings.add("no_device_work", int(works.is_empty()))
     findings.add("no_operators", int(ops.is_empty()))
     unlinked = works.filter(pl.col("launch").is_null())

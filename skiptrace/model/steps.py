@@ -24,7 +24,7 @@ ALL = "all"
 """Name of the one step of a trace without steps."""
 
 
-def find_steps(events: pl.DataFrame, wanted: Steps | None) -> pl.DataFrame:
+def find_steps(events: pl.DataFrame, wanted: Steps | None, labels: pl.Series) -> pl.DataFrame:
     """The steps of a trace, in time order, with unique names.
 
     Parameters
@@ -33,6 +33,8 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None) -> pl.DataFrame:
         Host events that can be steps: annotations, operators and step events.
     wanted
         What the caller asked for; None means ``ProfilerStep#N``.
+    labels
+        Names of annotations, for the error where nothing is found.
     """
     if wanted is None:
         found = _outermost(events.filter(pl.col("name").str.contains(STEP_NAME)))
@@ -47,7 +49,6 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None) -> pl.DataFrame:
         for pattern in patterns:
             fit = {n for n in names if n == pattern or fnmatch.fnmatchcase(n, pattern)}
             if not fit:
-                labels = events.filter(pl.col("cat").str.contains("annotation"))["name"]
                 raise StepError.no_match(pattern, labels.drop_nulls().unique().to_list())
             wanted_names |= fit
         hits = events.filter(pl.col("name").is_in(list(wanted_names)))

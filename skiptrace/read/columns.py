@@ -12,7 +12,7 @@ import polars as pl
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.digits import Bytes
 from skiptrace.read.pairs import match_pairs
-from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TEXTS, TIMED, Part
+from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TEXTS, TIMED, Codes, Part
 
 _USUAL_NAMES = ("", "Spans", "Traces", "PyTorch Profiler", "Trace PyTorch Profiler")
 """Names that Kineto itself puts where a number stands: not worth a note."""
@@ -39,7 +39,7 @@ class RawEvents:
     """Column of `NUMBERS` -> values; a column without any is left out."""
     null: dict[str, Bools]
     """Column of `NUMBERS` -> which rows have none; a column that every row has is left out."""
-    codes: dict[str, Ints]
+    codes: dict[str, Codes]
     """Column of `TEXTS` -> places in `texts`, -1 where null; a column without any is left out."""
     texts: pl.Series
     """The distinct texts."""
@@ -71,7 +71,7 @@ class RawEvents:
             made[column] = series
         return pl.DataFrame(made)
 
-    def _text(self, codes: Ints) -> pl.Series:
+    def _text(self, codes: Codes) -> pl.Series:
         if not len(self.texts):
             return pl.repeat(None, len(codes), dtype=pl.String, eager=True)
         texts = self.texts.gather(np.maximum(codes, 0).astype(np.uint32))
@@ -87,7 +87,7 @@ class RawEvents:
         self.ids = self.ids[rows]
         for held in (self.numbers, self.null, self.codes):
             for column in held:
-                held[column] = held[column][rows]  # type: ignore[assignment, index]
+                held[column] = held[column][rows]  # type: ignore[assignment]
 
 
 def _where(valid: Bools, values: pl.Series) -> pl.Series:

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.read.digits import integers, nanoseconds
+from skiptrace.read.digits import Bytes, integers, nanoseconds
 from skiptrace.read.layout import Layout
 from skiptrace.read.names import strings_at
 from skiptrace.read.rows import PHASES, TIMED, Part, from_decoded, merged
@@ -59,7 +59,7 @@ def from_text(chunk: bytes, layout: Layout) -> Part:
     return rows
 
 
-def _rows(tokens: Tokens, timed: Ints, phase: Ints) -> tuple[Part, Bools]:
+def _rows(tokens: Tokens, timed: Ints, phase: Bytes) -> tuple[Part, Bools]:
     """The timed events as rows, and which of these have a value that is not as usual."""
     part = Part(len(tokens.start), timed, phase[timed])
     unusual = np.zeros(len(timed), np.bool_)

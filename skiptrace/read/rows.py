@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -47,6 +47,10 @@ PHASES = frozenset("XBEMiInstfCbeNODRcSTFpPvV()aA")
 """Every phase of the Chrome trace format."""
 
 
+Codes: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
+"""Places in a list of texts."""
+
+
 @dataclass
 class Part:
     """Some consecutive events of a file: those that span time as rows, the others counted."""
@@ -59,7 +63,7 @@ class Part:
     """Per row its phase, one of `TIMED`, as a byte."""
     numbers: dict[str, tuple[Ints, Bools]] = field(default_factory=dict)
     """Column of `NUMBERS` -> values, and which rows have one; a column without any is left out."""
-    codes: dict[str, Ints] = field(default_factory=dict)
+    codes: dict[str, Codes] = field(default_factory=dict)
     """Column of `TEXTS` -> places in `texts`, -1 where null; a column without any is left out."""
     texts: list[str] = field(default_factory=list)
     """Texts of the rows, few of them twice."""
