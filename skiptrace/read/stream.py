@@ -16,7 +16,7 @@ from skiptrace.read.regular import from_text
 from skiptrace.read.rows import Part, from_decoded
 from skiptrace.read.source import Progress, Source
 
-BLOCK = 1 << 21
+BLOCK = 1 << 20
 """Bytes read, cut and parsed at a time: so few that what comes of them stays in a cache."""
 
 
