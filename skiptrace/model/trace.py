@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import polars as pl
 
-from skiptrace.errors import StepError
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
 from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
@@ -40,7 +39,7 @@ class Whole:
     @cached_property
     def index(self) -> Index:
         """Finds rows of the recording in time that depends on what is found alone."""
-        return Index.of(self)
+        return _build_index(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return _own_fields(self)
@@ -178,7 +177,7 @@ class Trace:
     def _index(self) -> Index:
         """The recording's, as long as the frames are; a window's own where one is taken of it."""
         shared = all(getattr(self, f.name) is getattr(self.whole, f.name) for f in fields(Index))
-        return self.whole.index if shared else Index.of(self)
+        return self.whole.index if shared else _build_index(self)
 
     @cached_property
     def _step_index(self) -> StepIndex:
@@ -222,6 +221,17 @@ class Trace:
         values = [value for _, value in found]
         ids = pl.Series("id", [i for i, _ in found], dtype=pl.Int64)
         return pl.DataFrame([ids, _typed(values) if key is not None else _as_json(values)])
+
+
+def _build_index(frames: Trace | Whole) -> Index:
+    return Index(
+        ops=Sorted(frames.ops, "start_ns"),
+        calls=Sorted(frames.calls, "start_ns"),
+        launches=Sorted(frames.launches, "start_ns"),
+        annotations=Sorted(frames.annotations, "start_ns"),
+        python=Sorted(frames.python, "start_ns"),
+        work=Sorted(frames.work, "launch"),
+    )
 
 
 def _own_fields(part: Trace | Whole) -> dict[str, Any]:

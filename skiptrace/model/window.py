@@ -7,29 +7,11 @@ the rows that are taken out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
-
-
-class Frames(Protocol):
-    """The frames from which a window takes rows: a `Trace`, or the recording behind it."""
-
-    @property
-    def ops(self) -> pl.DataFrame: ...
-    @property
-    def calls(self) -> pl.DataFrame: ...
-    @property
-    def work(self) -> pl.DataFrame: ...
-    @property
-    def launches(self) -> pl.DataFrame: ...
-    @property
-    def annotations(self) -> pl.DataFrame: ...
-    @property
-    def python(self) -> pl.DataFrame: ...
 
 
 class Sorted:
@@ -72,15 +54,3 @@ class Index:
     python: Sorted
     work: Sorted
     """By launch; the others by start."""
-
-    @classmethod
-    def of(cls, frames: Frames) -> Index:
-        """Sort what has to be sorted, once."""
-        return cls(
-            ops=Sorted(frames.ops, "start_ns"),
-            calls=Sorted(frames.calls, "start_ns"),
-            launches=Sorted(frames.launches, "start_ns"),
-            annotations=Sorted(frames.annotations, "start_ns"),
-            python=Sorted(frames.python, "start_ns"),
-            work=Sorted(frames.work, "launch"),
-        )
