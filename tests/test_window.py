@@ -43,10 +43,6 @@ def test_equal_to_is_a_membership_filter_in_the_order_of_the_frame(
     assert found.rows() == [(i, v) for i, v in enumerate(values) if v in wanted]
 
 
-def test_equal_starts_keep_the_order_of_the_frame() -> None:
-    assert Sorted(frame([2, 1, 2, 1]), "value").between(1, 2)["row"].to_list() == [1, 3]
-
-
 EVENTS = [
     helpers.step(1, 0, 10), helpers.step(2, 10, 10),
     helpers.call("launch", 12, 1, 2), helpers.call("launch", 2, 1, 1),  # as calls are: unordered
