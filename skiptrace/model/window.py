@@ -36,7 +36,7 @@ class Sorted:
         return self.frame[np.sort(self.rows[first:last])]
 
     def equal_to(self, wanted: Ints) -> pl.DataFrame:
-        """The rows whose value is one of `wanted`, which are distinct, in the frame's order."""
+        """The rows whose value is one of `wanted` (none given twice), in the frame's order."""
         first = np.searchsorted(self.values, wanted, side="left")
         count = np.searchsorted(self.values, wanted, side="right") - first
         place = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
