@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 import pytest
-from helpers import Event, call, kernel, memset, op, step
+from helpers import Event, call, fixture_path, kernel, memset, op, step
 
 import skiptrace as sk
 
@@ -56,6 +56,18 @@ def test_a_node_has_its_kind_name_times_and_row_id() -> None:
     assert {n for n in kinds if kinds[n] == "launch"} == {2, 4, 8, 12}
     assert {n for n in kinds if kinds[n] == "work"} == {3, 5, 6, 7, 9, 10, 13}
     assert 11 not in graph
+
+
+def test_nodes_are_the_rows_of_the_frames_each_with_attributes_of_its_own() -> None:
+    trace = sk.load(fixture_path("eager_step")).step(3)
+    frames = {"op": trace.ops, "launch": trace.launches, "work": trace.work}
+    rows = {kind: f.select("id", "name", "start_ns", "dur_ns") for kind, f in frames.items()}
+    expected = {r["id"]: r | {"kind": k} for k, f in rows.items() for r in f.to_dicts()}
+    graph = sk.graph(trace)
+    assert dict(graph.nodes(data=True)) == expected
+    first, *others = trace.ops["id"]
+    graph.nodes[first].clear()
+    assert all(graph.nodes[n] == expected[n] for n in others)
 
 
 def test_it_is_acyclic_even_with_works_of_one_start_and_clock_skew() -> None:

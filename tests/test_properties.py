@@ -144,6 +144,63 @@ def test_a_random_window_keeps_the_identities(events: list[Event], low: int, siz
     assert_schema(window)
 
 
+FRAMES = ("ops", "calls", "launches", "annotations", "python")
+
+
+def taken(trace: sk.Trace, key: str | tuple[int, int]) -> dict[str, list[dict[str, Any]]]:
+    """A step or window by its definition, row by row."""
+    if isinstance(key, str):
+        (step,) = (s for s in trace.steps.to_dicts() if s["name"] == key)
+        low, high, pid = step["start_ns"], step["start_ns"] + step["dur_ns"], step["pid"]
+    else:
+        (low, high), pid = key, None
+
+    def holds(row: dict[str, Any]) -> bool:
+        if "step" in row and isinstance(key, str):
+            return bool(row["step"] == key)
+        return low <= row["start_ns"] < high and pid in (None, row["pid"])
+
+    found = {name: [r for r in getattr(trace, name).to_dicts() if holds(r)] for name in FRAMES}
+    launched = {row["id"] for row in found["launches"]}
+    found["work"] = [row for row in trace.work.to_dicts() if row["launch"] in launched]
+    found["steps"] = [
+        row
+        for row in trace.steps.to_dicts()
+        if row["name"] == key
+        or (isinstance(key, tuple) and row["start_ns"] < high
+            and low < row["start_ns"] + row["dur_ns"])
+        or row["name"] == "all"
+    ]  # fmt: skip
+    return found
+
+
+@random_traces
+@given(traces(), st.lists(st.integers(-9, 9) | st.tuples(MOMENTS, LENGTHS), max_size=3))
+def test_windows_of_windows_hold_the_rows_of_their_definition_in_the_order_of_the_frames(
+    events: list[Event], path: list[int | tuple[int, int]]
+) -> None:
+    trace = sk.load(events)
+    for choice in path:
+        if isinstance(choice, tuple):
+            window = (choice[0], sum(choice) + 1)
+            expected, trace = taken(trace, window), trace.between(*window)
+        elif names := [name for name in trace.steps["name"] if name != "all"]:
+            name = names[choice % len(names)]
+            expected, trace = taken(trace, name), trace.step(name)
+        else:
+            continue
+        assert {name: getattr(trace, name).to_dicts() for name in expected} == expected
+
+
+@random_traces
+@given(traces())
+def test_what_lies_in_steps_is_what_has_one(events: list[Event]) -> None:
+    trace = sk.load(events)
+    for name in ("ops", "calls", "launches"):
+        rows = getattr(trace, name)
+        assert getattr(trace.in_steps(), name).equals(rows.filter(pl.col("step").is_not_null()))
+
+
 @random_traces
 @given(traces(), MOMENTS)
 def test_two_windows_that_share_an_edge_add_up_to_the_trace(events: list[Event], edge: int) -> None:

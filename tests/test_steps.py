@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 import skiptrace as sk
 from skiptrace.errors import StepError
+from skiptrace.model.steps import StepIndex, find_steps
 
 # Two steps; the first one's kernel runs in the second and delays its kernel.
 TWO = [
@@ -266,6 +267,21 @@ def test_a_window_names_the_steps_that_it_touches() -> None:
     assert names(trace.between(0, 10_000)) == ["ProfilerStep#4"]
     assert names(trace.between(9_999, 10_001)) == ["ProfilerStep#4", "ProfilerStep#5"]
     assert names(trace.between(20_000, 30_000)) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=2, max_size=8),
+    st.tuples(st.integers(0, 18), st.integers(1, 5)),
+)
+def test_a_window_touches_steps_that_are_nested_or_overlap(
+    windows: list[tuple[int, int]], window: tuple[int, int]
+) -> None:
+    steps = find_steps(pl.DataFrame(), [(start, start + dur) for start, dur in windows])
+    low, high = window[0], sum(window)
+    in_time_order = sorted(windows, key=lambda w: (w[0], -w[1]))
+    assert StepIndex(steps).touching(low, high).select("start_ns", "dur_ns").rows() == [
+        (start, dur) for start, dur in in_time_order if start < high and low < start + dur
+    ]
 
 
 @pytest.mark.parametrize("window", [(5, 5), (9, 1), (0.0, 5.0), ("0", "5"), (None, 5)], ids=repr)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -47,8 +46,7 @@ def graph(trace: Trace) -> nx.DiGraph[int]:
     stream = _successive(trace.work, ["device", "stream"])
     thread = _successive(trace.launches, ["pid", "tid"])
     with no_gc():  # it would walk millions of fresh, reachable dicts again and again
-        for kind, frame in (("op", trace.ops), ("launch", trace.launches), ("work", trace.work)):
-            result.add_nodes_from(_nodes(kind, frame))
+        _add_nodes(result, {"op": trace.ops, "launch": trace.launches, "work": trace.work})
         for kind, pairs in (
             ("calls", calls),
             ("launches", launched),
@@ -60,12 +58,22 @@ def graph(trace: Trace) -> nx.DiGraph[int]:
     return result
 
 
-def _nodes(kind: str, frame: pl.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:
-    columns = (frame[c].to_list() for c in ("id", "name", "start_ns", "dur_ns"))
-    return (
-        (node, {"kind": kind, "name": name, "start_ns": start, "dur_ns": dur, "id": node})
-        for node, name, start, dur in zip(*columns, strict=True)
-    )
+def _add_nodes(empty: nx.DiGraph[int], frames: dict[str, pl.DataFrame]) -> None:
+    """Add the nodes first, then write the attributes where they are to stay.
+
+    Nodes given with a dict each would have it copied twice, by way of an exception.
+    """
+    for kind, frame in frames.items():
+        empty.add_nodes_from(frame["id"].to_list(), kind=kind)
+    rows = pl.concat([f.select("name", "start_ns", "dur_ns") for f in frames.values()])
+    known: dict[str, str] = {}  # few names, so one object for each
+    for (node, attributes), name, start, dur in zip(
+        empty.nodes.data(), *(c.to_list() for c in rows), strict=True
+    ):
+        attributes["name"] = known.setdefault(name, name)
+        attributes["start_ns"] = start
+        attributes["dur_ns"] = dur
+        attributes["id"] = node
 
 
 def _successive(frame: pl.DataFrame, group: list[str]) -> pl.DataFrame:

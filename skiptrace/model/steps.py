@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
@@ -22,6 +23,8 @@ Steps: TypeAlias = str | Sequence[str | Window] | Mapping[str, tuple[int, int]]
 
 ALL = "all"
 """Name of the one step of a trace without steps."""
+
+_NUMBERED = re.compile(r"ProfilerStep#(-?\d+)(?:$| \(|#)")
 
 
 def find_steps(events: pl.DataFrame, wanted: Steps | None, labels: pl.Series) -> pl.DataFrame:
@@ -69,7 +72,56 @@ def one_step(start: int, end: int) -> pl.DataFrame:
 
 def is_one_step(steps: pl.DataFrame) -> bool:
     """Whether these are the steps of a trace that is one step."""
-    return steps["name"].to_list() == [ALL]
+    return len(steps) == 1 and steps["name"].item() == ALL
+
+
+class StepIndex:
+    """The steps of a trace, found by name, number or time without reading all of them."""
+
+    def __init__(self, steps: pl.DataFrame) -> None:
+        self._steps = steps
+        names = steps["name"].to_list()
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._numbered = defaultdict[str, list[str]](list)
+        for name in names:
+            if number := _NUMBERED.match(name):
+                self._numbered[number[1]].append(name)
+        self._named = any(name.startswith("ProfilerStep#") for name in names)
+        self._starts = steps["start_ns"].to_numpy()
+        ends = (steps["start_ns"] + steps["dur_ns"]).to_numpy()
+        self._reach = np.maximum.accumulate(ends)
+
+    def find(self, key: int | str) -> pl.DataFrame:
+        """The row of one step, by its name, its number or its place.
+
+        Raises
+        ------
+        StepError
+            No such step, or several of that number.
+        """
+        if isinstance(key, str) and key not in self._rows and key.removeprefix("-").isdecimal():
+            key = int(key)
+        if isinstance(key, str):
+            found = [self._rows[key]] if key in self._rows else []
+        else:
+            found = [self._rows[name] for name in self._numbered.get(str(key), ())]
+            # A place in the order, where no step has a number, or from the end.
+            count = len(self._steps)
+            if not found and (key < 0 or not self._named) and -count <= key < count:
+                found = [key % count]
+        if len(found) != 1:
+            names = self._steps["name"]
+            raise StepError.unknown(key, (names.gather(found) if found else names).to_list())
+        return self._steps.slice(found[0], 1)
+
+    def touching(self, start: int, end: int) -> pl.DataFrame:
+        """The steps that have a moment in ``[start, end)``; the one step of a trace always."""
+        if is_one_step(self._steps):
+            return self._steps
+        first = np.searchsorted(self._reach, start, side="right")
+        last = np.searchsorted(self._starts, end, side="left")
+        near = self._steps.slice(int(first), max(int(last - first), 0))
+        return near.filter(pl.col("start_ns") + pl.col("dur_ns") > start)
 
 
 def _split(wanted: Steps) -> tuple[list[str], list[Window]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import orjson
 import polars as pl
 
-from skiptrace.errors import StepError
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
-from skiptrace.model.steps import ALL, check_window, is_one_step
+from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
+from skiptrace.model.window import Index, Sorted
 from skiptrace.read.decode import decode
 from skiptrace.read.source import Source
 
@@ -35,6 +35,14 @@ class Whole:
     """Ids of work that is a collective by its arguments."""
     floors: Floors
     source: Source
+
+    @cached_property
+    def index(self) -> Index:
+        """Finds rows of the recording in time that depends on what is found alone."""
+        return _build_index(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _own_fields(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,34 +106,12 @@ class Trace:
         StepError
             No such step, or several processes have one of that number.
         """
-        name = self._step_name(key)
+        row = self._step_index.find(key)
+        name, start, length, pid = row.select("name", "start_ns", "dur_ns", "pid").row(0)
         if name == ALL:
             return self
-        row = self.steps.filter(pl.col("name") == name)
-        start = row["start_ns"].item()
-        in_step = pl.col("step") == name
-        inside = pl.col("start_ns").is_between(start, start + row["dur_ns"].item(), closed="left")
-        if row["pid"].item() is not None:
-            inside &= pl.col("pid") == row["pid"].item()
-        window = (start, start + row["dur_ns"].item())
-        return self._select(in_step, inside, row, window)
-
-    def _step_name(self, key: int | str) -> str:
-        names: list[str] = self.steps["name"].to_list()
-        if isinstance(key, str) and key not in names and key.removeprefix("-").isdecimal():
-            key = int(key)
-        if isinstance(key, str):
-            found = [key] if key in names else []
-        else:
-            numbered = re.compile(rf"ProfilerStep#{key}(?:$| \(|#)")
-            found = [name for name in names if numbered.match(name)]
-            # A place in the order, where no step has a number, or from the end.
-            counted = key < 0 or not any(name.startswith("ProfilerStep#") for name in names)
-            if not found and counted and -len(names) <= key < len(names):
-                found = [names[key]]
-        if len(found) != 1:
-            raise StepError.unknown(key, found or names)
-        return found[0]
+        inside = None if pid is None else pl.col("pid") == pid
+        return self._select((start, start + length), row, pl.col("step") == name, inside)
 
     def between(self, start_ns: int, end_ns: int) -> Trace:
         """A window of the host's time as a trace.
@@ -149,12 +135,8 @@ class Trace:
             Not integers, or ``start_ns >= end_ns``.
         """
         check_window(start_ns, end_ns)
-        inside = pl.col("start_ns").is_between(start_ns, end_ns, closed="left")
-        end = pl.col("start_ns") + pl.col("dur_ns")
-        steps = self.steps.filter(
-            ((pl.col("start_ns") < end_ns) & (end > start_ns)) | (pl.col("name") == ALL)
-        )
-        return self._select(inside, inside, steps, (start_ns, end_ns))
+        steps = self._step_index.touching(start_ns, end_ns)
+        return self._select((start_ns, end_ns), steps)
 
     def in_steps(self) -> Trace:
         """What lies in any step, as a trace; all of it in a trace that is one step."""
@@ -162,24 +144,47 @@ class Trace:
             return self
         start = int(self.steps["start_ns"].min())  # type: ignore[arg-type]
         end = int((self.steps["start_ns"] + self.steps["dur_ns"]).max())  # type: ignore[arg-type]
-        inside = pl.col("start_ns").is_between(start, end, closed="left")
-        return self._select(pl.col("step").is_not_null(), inside, self.steps, (start, end))
+        return self._select((start, end), self.steps, pl.col("step").is_not_null())
 
     def _select(
-        self, linked: pl.Expr, inside: pl.Expr, steps: pl.DataFrame, window: tuple[int, int]
+        self,
+        window: tuple[int, int],
+        steps: pl.DataFrame,
+        linked: pl.Expr | None = None,
+        inside: pl.Expr | None = None,
     ) -> Trace:
-        launches = self.launches.filter(linked)
+        """What starts in the window; of that what is `linked`, and of the rest what is `inside`."""
+        index = self._index
+
+        def rows(frame: Sorted, wanted: pl.Expr | None) -> pl.DataFrame:
+            found = frame.between(*window)
+            return found if wanted is None else found.filter(wanted)
+
+        launches = rows(index.launches, linked)
         return replace(
             self,
-            ops=self.ops.filter(linked),
-            calls=self.calls.filter(linked),
+            ops=rows(index.ops, linked),
+            calls=rows(index.calls, linked),
             launches=launches,
-            work=self.work.filter(pl.col("launch").is_in(launches["id"].implode())),
-            annotations=self.annotations.filter(inside),
-            python=self.python.filter(inside),
+            work=index.work.equal_to(launches["id"].to_numpy()),
+            annotations=rows(index.annotations, inside),
+            python=rows(index.python, inside),
             steps=steps,
             window=window,
         )
+
+    @cached_property
+    def _index(self) -> Index:
+        """The recording's, as long as the frames are; a window's own where one is taken of it."""
+        shared = all(getattr(self, f.name) is getattr(self.whole, f.name) for f in fields(Index))
+        return self.whole.index if shared else _build_index(self)
+
+    @cached_property
+    def _step_index(self) -> StepIndex:
+        return StepIndex(self.steps)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _own_fields(self)
 
     def args(self, key: str | None = None) -> pl.DataFrame:
         """Arguments that no frame holds, read again from the source.
@@ -216,6 +221,22 @@ class Trace:
         values = [value for _, value in found]
         ids = pl.Series("id", [i for i, _ in found], dtype=pl.Int64)
         return pl.DataFrame([ids, _typed(values) if key is not None else _as_json(values)])
+
+
+def _build_index(frames: Trace | Whole) -> Index:
+    return Index(
+        ops=Sorted(frames.ops, "start_ns"),
+        calls=Sorted(frames.calls, "start_ns"),
+        launches=Sorted(frames.launches, "start_ns"),
+        annotations=Sorted(frames.annotations, "start_ns"),
+        python=Sorted(frames.python, "start_ns"),
+        work=Sorted(frames.work, "launch"),
+    )
+
+
+def _own_fields(part: Trace | Whole) -> dict[str, Any]:
+    """What to pickle: an index is made again where it is wanted."""
+    return {f.name: getattr(part, f.name) for f in fields(part)}
 
 
 def _typed(values: list[Any]) -> pl.Series:
