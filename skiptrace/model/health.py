@@ -30,6 +30,11 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "events with a duration whose category is not known: in no figure",
         "all",
     ),
+    "left_out": (
+        "info",
+        "events left out of the load, as asked (without=, window=)",
+        "those that need them",
+    ),
     "duplicate_event": ("warning", "events equal to an earlier one in all columns: kept", "all"),
     "no_device_work": ("error", "nothing ran on a device in this trace", "all"),
     "no_operators": ("info", "no operators recorded: launches have none", "by op, root_op"),

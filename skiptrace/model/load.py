@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -15,15 +16,21 @@ from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import build_meta
 from skiptrace.model.schema import CALLS, LAUNCHES, OPS, WORK, conform
 from skiptrace.model.schema import FRAMES as SCHEMA
-from skiptrace.model.steps import Steps, find_steps, one_step, step_of
+from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.columns import RawEvents, assemble
+from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source, TraceSource
 from skiptrace.read.stream import read_parts
 
 
 def load(
-    source: TraceSource, *, steps: Steps | None = None, progress: Progress | None = None
+    source: TraceSource,
+    *,
+    steps: Steps | None = None,
+    without: Collection[str] = (),
+    window: tuple[int, int] | None = None,
+    progress: Progress | None = None,
 ) -> Trace:
     """Load a Kineto/Chrome trace, link its launches and find its steps.
 
@@ -36,6 +43,13 @@ def load(
         What a step is, where it is not ``ProfilerStep#N``: the name, or a pattern like
         ``"execute_*"``, of annotations or operators (of nested matches the outermost counts), a
         list of those, or windows ``(start_ns, end_ns)`` or ``(name, start_ns, end_ns)``.
+    without
+        Categories to leave out, as the file writes them. ``["python_function"]`` is often most
+        of a file; what remains is loaded in about the time of its share.
+    window
+        Start and end (ns, on the axis of ``start_ns``): load only what touches that time on the
+        host, and all device work. The result is the window, as `Trace.between` gives it, but
+        floors are taken from what was loaded.
     progress
         Called with a stage and the share of the load that is done, from 0 to 1.
 
@@ -54,13 +68,22 @@ def load(
         `steps` matches nothing, or a window does not end after it starts.
     """
     origin = Source.of(source)
-    parts, header = read_parts(origin, progress)
+    selection = select(without, window)
+    parts, header = read_parts(origin, progress, selection)
     if progress:
         progress("link", 0.8)
     trace = _build(assemble(parts), header, origin, steps)
     if progress:
         progress("link", 1.0)
-    return trace
+    return trace if window is None else trace.between(*window)
+
+
+def select(without: Collection[str], window: tuple[int, int] | None) -> Selection:
+    """What to load; names of categories are told from a single name given by mistake."""
+    if window is not None:
+        check_window(*window)
+    left_out = frozenset([without] if isinstance(without, str) else without)
+    return Selection(left_out, window, frozenset([*cats.WORK_KINDS, *cats.SYNCS]))
 
 
 def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps | None) -> Trace:
@@ -68,6 +91,7 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
     events = split_by_role(raw)
+    findings.add("left_out", raw.left_out, raw.events)
     count, first, categories = events.not_understood
     findings.add("not_understood", count, raw.events, first, ", ".join(categories))
     findings.add("duplicate_event", events.duplicates[0], raw.events, events.duplicates[1])

@@ -47,6 +47,8 @@ class RawEvents:
     """(pid, tid) -> name, from metadata events."""
     found: dict[str, Found] = field(default_factory=dict)
     """Oddities by health kind."""
+    left_out: int = 0
+    """Events that the caller did not want."""
     not_rows: Counter[str] = field(default_factory=Counter)
     """Events that have no duration, by phase."""
 
@@ -102,6 +104,7 @@ def assemble(parts: Sequence[Part]) -> RawEvents:
         part.ids += raw.events
         raw.threads |= part.threads
         raw.not_rows += part.phases
+        raw.left_out += part.left_out
         count, first = part.unknown
         if first is not None:
             known = raw.found.setdefault("unknown_phase", Found(0, raw.events + first))

@@ -15,6 +15,7 @@ import polars as pl
 
 _BETWEEN = re.compile(rb'\s*,\s*(?=\{(\s*)")')
 _COLON = re.compile(rb':[ \t]*(?=")')
+_HEAD = re.compile(rb'\{\s*"ph":\s*"X",\s*"cat":\s*"')
 _FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
 
 _SPACE = r"[ \t\r\n]*"
@@ -52,6 +53,9 @@ class Layout:
     """From that brace, included, to the first quote, included."""
     colon: bytes
     """From the quote that closes a key to its value, the quote included."""
+    head: bytes
+    """From that brace, included, to the category of a complete event; empty if that is not the
+    second thing there, or if it could stand in a string."""
     pattern: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,4 +97,6 @@ def find_layout(data: bytes, start: int) -> Layout | None:
     colon = _COLON.search(data, start)
     if between is None or colon is None:
         return None
-    return Layout(between.group(), b"{" + between.group(1) + b'"', b'"' + colon.group())
+    head = _HEAD.match(data, start)
+    fixed = head.group() if head and b"\n" in between.group(0) + between.group(1) else b""
+    return Layout(between.group(), b"{" + between.group(1) + b'"', b'"' + colon.group(), fixed)

@@ -74,6 +74,24 @@ class Part:
     threads: dict[tuple[int | str, int | str], str] = field(default_factory=dict)
     """(pid, tid) -> name, from metadata events."""
 
+    left_out: int = 0
+    """How many events the caller did not want."""
+
+    def keep(self, rows: Bools) -> None:
+        """Drop all other rows."""
+        self.ids, self.phase = self.ids[rows], self.phase[rows]
+        self.numbers = {c: (v[rows], valid[rows]) for c, (v, valid) in self.numbers.items()}
+        self.codes = {column: codes[rows] for column, codes in self.codes.items()}
+
+    def among(self, kept: Ints, events: int) -> Part:
+        """The part as one of `events` events, of which it has those that are kept."""
+        self.ids = kept[self.ids]
+        self.left_out += events - self.events
+        self.events = events
+        count, first = self.unknown
+        self.unknown = count, None if first is None else int(kept[first])
+        return self
+
     def put_text(self, column: str, codes: Ints, texts: Iterable[str]) -> None:
         """Add a column whose codes are places in `texts`."""
         self.codes[column] = np.where(codes >= 0, codes + len(self.texts), -1).astype(np.int32)

@@ -14,10 +14,12 @@ from skiptrace.read.decode import decode, events_and_header, loads, no_gc
 from skiptrace.read.layout import Layout, find_layout, first_event
 from skiptrace.read.regular import from_text
 from skiptrace.read.rows import Part, from_decoded
+from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source
 
 BLOCK = 1 << 20
 """Bytes read, cut and parsed at a time: so few that what comes of them stays in a cache."""
+EVERYTHING = Selection()
 
 
 class UnfitError(Exception):
@@ -25,7 +27,10 @@ class UnfitError(Exception):
 
 
 def read_parts(
-    source: Source, progress: Progress | None = None, block: int = BLOCK
+    source: Source,
+    progress: Progress | None = None,
+    selection: Selection = EVERYTHING,
+    block: int = BLOCK,
 ) -> tuple[list[Part], dict[str, Any]]:
     """The events of a source in parts, in file order, and its header.
 
@@ -34,16 +39,16 @@ def read_parts(
     """
     if not source.is_decoded:
         try:
-            return _regular(source, progress, block)
+            return _regular(source, progress, selection, block)
         except UnfitError:
             pass
     events, header = decode(source)
     with no_gc():
-        return [from_decoded(events)], header
+        return [selection.rows(from_decoded(events))], header
 
 
 def _regular(
-    source: Source, progress: Progress | None, block: int
+    source: Source, progress: Progress | None, selection: Selection, block: int
 ) -> tuple[list[Part], dict[str, Any]]:
     blocks = source.blocks(block, progress)
     data = next(blocks, b"")
@@ -60,7 +65,7 @@ def _regular(
             if is_last:
                 rest = chunk
                 break
-            waiting.append(pool.submit(_parse_chunk, chunk, layout))
+            waiting.append(pool.submit(_parse_chunk, chunk, layout, selection))
             if len(waiting) > 2 * workers:  # bounds how much is in memory
                 parts.append(waiting.popleft().result())
         parts.extend(future.result() for future in waiting)
@@ -68,7 +73,7 @@ def _regular(
     document = _closed(data[:first] + rest)
     events, header = events_and_header(document, source.name)
     with no_gc():
-        parts.append(from_decoded(events))
+        parts.append(selection.rows(from_decoded(events)))
     return parts, header
 
 
@@ -88,10 +93,16 @@ def _chunks(data: bytes, blocks: Iterator[bytes], separator: bytes) -> Iterator[
     yield b"".join((*waiting, data)), True
 
 
-def _parse_chunk(chunk: bytes, layout: Layout) -> Part:
+def _parse_chunk(chunk: bytes, layout: Layout, selection: Selection) -> Part:
+    if selection and layout.head:
+        text, kept, events = selection.thinned(chunk, layout)
+        if text and layout.is_regular(text):
+            return selection.rows(from_text(text, layout).among(kept, events))
     if layout.is_regular(chunk):
-        return from_text(chunk, layout)
-    return from_decoded(_closed(b"[" + chunk + b"]"))
+        part = from_text(chunk, layout)
+    else:
+        part = from_decoded(_closed(b"[" + chunk + b"]"))
+    return selection.rows(part)
 
 
 def _closed(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds

@@ -136,18 +136,23 @@ def _escaped(codes: Bytes, quotes: Ints) -> Bools:
 
 def _events(words: Words, codes: Bytes, quotes: Ints, layout: Layout) -> tuple[Ints, Ints]:
     """Where each event's brace stands, and which string is its first."""
-    braces = np.flatnonzero(codes == _BRACE)[1:]
-    before = layout.separator[: len(layout.between) + 1]
-    braces = braces[braces >= len(before)]
-    braces = braces[_are(words, braces, layout.opening)]
-    braces = braces[_are(words, braces - len(before), before)]
-    braces = np.concatenate(([0], braces))
+    braces = event_braces(words, codes, layout)
     first = np.searchsorted(quotes, braces)
     opening = first % 2 == 0  # else inside a string, which the separator's quote closes
     return braces[opening], first[opening] // 2
 
 
-def _are(words: Words, places: Ints, literal: bytes) -> Bools:
+def event_braces(words: Words, codes: Bytes, layout: Layout) -> Ints:
+    """Where the first brace stands, and those behind what separates events."""
+    braces = np.flatnonzero(codes == _BRACE)[1:]
+    before = layout.separator[: len(layout.between) + 1]
+    braces = braces[braces >= len(before)]
+    braces = braces[are(words, braces, layout.opening)]
+    braces = braces[are(words, braces - len(before), before)]
+    return np.concatenate(([0], braces))
+
+
+def are(words: Words, places: Ints, literal: bytes) -> Bools:
     """Where the text holds a literal."""
     result = np.ones(len(places), np.bool_)
     for at in sorted({*range(0, len(literal) - 8, 8), max(len(literal) - 8, 0)}):
@@ -170,5 +175,5 @@ def _keys(codes: Bytes, words: Words, opens: Ints) -> tuple[Ints, Bytes]:
     for i, key in enumerate(_KEYS, 1):
         if len(_closed(key)) > 8:
             longer = np.flatnonzero(same & (kind == i))
-            same[longer] = _are(words, inside[longer], _closed(key))
+            same[longer] = are(words, inside[longer], _closed(key))
     return found[same], kind[same]

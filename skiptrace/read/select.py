@@ -1,0 +1,105 @@
+"""Loading a part of a trace: events of some categories, or far from a window, are passed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skiptrace.intervals import Bools, Ints
+from skiptrace.read.digits import MARGIN, nanoseconds, words_of
+from skiptrace.read.layout import Layout
+from skiptrace.read.rows import INT64, Part
+from skiptrace.read.tokens import are, event_braces
+
+_QUOTE = ord('"')
+_COMPLETE = ord("X")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which events are wanted. The others are counted, and are no rows."""
+
+    without: frozenset[str] = frozenset()
+    """Categories, as the file writes them, that are not."""
+    window: tuple[int, int] | None = None
+    """Only what touches these moments (ns) is."""
+    anywhere: frozenset[str] = frozenset()
+    """Categories that the window does not concern."""
+
+    def __bool__(self) -> bool:
+        return bool(self.without) or self.window is not None
+
+    def rows(self, part: Part) -> Part:
+        """The part without the rows that are not wanted, which are counted."""
+        wanted = np.ones(len(part.ids), np.bool_)
+        cat = part.codes.get("cat")
+        if cat is not None and self.without:
+            wanted &= ~_is_any(part.texts, self.without)[cat]
+        if self.window is not None and "start_ns" in part.numbers:
+            start, known = part.numbers["start_ns"]
+            dur, _ = part.numbers.get("dur_ns", (np.zeros_like(start), known))
+            far = known & (part.phase == _COMPLETE) & self._far(start, dur)
+            if cat is not None:
+                far &= ~_is_any(part.texts, self.anywhere)[cat]
+            wanted &= ~far
+        if not wanted.all():
+            part.left_out += int((~wanted).sum())
+            part.keep(wanted)
+        return part
+
+    def thinned(self, chunk: bytes, layout: Layout) -> tuple[bytes, Ints, int]:
+        """The text without most of what is not wanted, found before anything else is.
+
+        Returns
+        -------
+        (whole events, which of the chunk's they are, how many it has)
+        """
+        text = chunk + b" " * MARGIN
+        words, codes = words_of(text), np.frombuffer(text, np.uint8)
+        start = event_braces(words, codes, layout)
+        size = np.diff(start, append=len(chunk) + len(layout.between))
+        wanted = np.ones(len(start), np.bool_)
+
+        def of(categories: frozenset[str]) -> Bools:
+            found = np.zeros(len(start), np.bool_)
+            for category in categories:
+                found |= are(words, start, layout.head + category.encode() + b'"')
+            return found
+
+        if self.without:
+            wanted &= ~of(self.without)
+        if self.window is not None:
+            quotes = np.flatnonzero(codes == _QUOTE)
+            times = []
+            for key in (b'ts"', b'dur"'):
+                at = quotes[are(words, quotes + 1, key + layout.colon[1:])]
+                owner = np.searchsorted(start, at, side="right") - 1
+                ns, known = nanoseconds(text, words, codes, at + len(key) + len(layout.colon))
+                value = np.full(len(start), -1, np.int64)
+                value[owner[known][::-1]] = ns[known][::-1]  # an event's own come first
+                times.append(value)
+            near = ~self._far(*times) | (times[0] < 0) | (times[1] < 0)
+            wanted &= near | ~are(words, start, layout.head) | of(self.anywhere)
+        kept = np.flatnonzero(wanted)
+        if not len(kept):
+            return b"", kept, len(start)
+        until = int(start[kept[-1]] + size[kept[-1]]) - len(layout.between)
+        return (
+            codes[: len(chunk)][np.repeat(wanted, size)[: len(chunk)]][
+                : None if until >= len(chunk) else -len(layout.between)
+            ].tobytes(),
+            kept,
+            len(start),
+        )
+
+    def _far(self, start: Ints, dur: Ints) -> Bools:
+        low, high = self.window or INT64
+        end = start + np.minimum(np.maximum(dur, 0), INT64[1] - np.maximum(start, 0))
+        far: Bools = (start >= high) | ((start < low) & (end <= low))
+        return far
+
+
+def _is_any(texts: list[str], wanted: frozenset[str]) -> Bools:
+    """Which texts are among those; of the code -1, no text, never."""
+    return np.array([*(text in wanted for text in texts), False])
