@@ -1,20 +1,22 @@
 """Make a recorded trace larger or smaller: copies one after another in time, or its last part.
 
-Usage: python benchmarks/tile.py TRACE OUT SIZE, with a size such as 50MB or 4GB
+Usage: python benchmarks/tile.py TRACE SIZE OUT [--rank], with a size such as 50MB, 4GB or 3x
 
-A copy is later by the length of the recording, its ids are its own and its steps are numbered on, so
-that n copies are n times the events and no link joins two of them. The text is rewritten in place,
-a block at a time: layout, digits and everything else stay as the writer left them, and no size needs
-memory. What a trace has once (the names of processes, the profiler's own span, the end of the
-recording) stays once, at the end, where Kineto puts it.
+A copy is later by the length of the recording, its ids are its own and its steps are numbered on,
+so that n copies are n times the events and no link joins two of them. The text is rewritten in
+place, a block at a time: layout, digits and everything else stay as the writer left them, and no
+size needs memory. What a trace has once (the names of processes, the profiler's own span, the end
+of the recording) stays once, at the end, where Kineto puts it.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import re
 import sys
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -35,9 +37,7 @@ _MOVED = re.compile(
     rb'("(?:(ts)|(Ev Idx|Sequence number|Python(?: parent)? id)|(?:' + _IDS + rb"))\": )(-?\d+)"
     rb'|("name": "ProfilerStep#)(\d+)'
 )
-_ONCE = re.compile(
-    rb'"ph": "M"|"cat": "Trace"|"name": "(?:Iteration Start: |Record Window End)'
-)
+_ONCE = re.compile(rb'"ph": "M"|"cat": "Trace"|"name": "(?:Iteration Start: |Record Window End)')
 _RANK = b'"distributedInfo": {"rank": 0},'
 
 
@@ -58,8 +58,10 @@ class Layout:
     ids: int = 0
     """More than any id."""
     steps: list[int] = field(default_factory=list)
-    ends: list[tuple[int, int]] = field(default_factory=list)
-    """End in microseconds and bytes of every event."""
+    ends: array[int] = field(default_factory=lambda: array("q"))
+    """When each event ends, in microseconds."""
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    """Bytes of each event."""
 
     @property
     def separator(self) -> bytes:
@@ -104,7 +106,7 @@ def blocks(path: Path, layout: Layout) -> Iterator[bytes]:
 def survey(path: Path) -> Layout:
     """One pass over a file for all that copies need to know."""
     layout = Layout()
-    starts: list[int] = []
+    starts = array("q")
     steps: set[int] = set()
     for block in blocks(path, layout):
         repeated = []
@@ -112,7 +114,8 @@ def survey(path: Path) -> Layout:
             times = _TIMES.search(event)
             if times and not _ONCE.search(event):
                 starts.append(int(times[1]))
-                layout.ends.append((_end_us(times), len(event) + len(layout.separator)))
+                layout.ends.append(_end_us(times))
+                layout.sizes.append(len(event) + len(layout.separator))
                 repeated.append(event)
         text = layout.separator.join(repeated)
         layout.ids = max([layout.ids, *(int(n) + 1 for n in _ID.findall(text))])
@@ -120,7 +123,7 @@ def survey(path: Path) -> Layout:
     if not starts:
         raise LayoutError(f"{path}: no event has a time")
     layout.first_us = min(starts)
-    layout.last_us = max(end for end, _ in layout.ends)
+    layout.last_us = max(layout.ends)
     layout.steps = sorted(steps)
     return layout
 
@@ -206,10 +209,10 @@ def cut(source: Path, out: Path, size: int) -> None:
     kept without it, as in a recording that begins there.
     """
     layout = survey(source)
-    ends = np.array(layout.ends, np.int64)
-    ends = ends[np.argsort(-ends[:, 0], kind="stable")]
-    kept = min(int(np.searchsorted(np.cumsum(ends[:, 1]), size)), len(ends) - 1)
-    moment = ends[kept, 0]
+    ends, sizes = np.array(layout.ends), np.array(layout.sizes)
+    latest = np.argsort(-ends)
+    kept = min(int(np.searchsorted(np.cumsum(sizes[latest]), size)), len(ends) - 1)
+    moment = ends[latest[kept]]
     with out.open("wb") as file:
         file.write(layout.header)
         before = layout.gap + b"{"
@@ -222,20 +225,29 @@ def cut(source: Path, out: Path, size: int) -> None:
         file.write(layout.gap + b"}" + layout.footer)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Tile or cut as the command line says."""
-    if len(sys.argv) != 4 or not (size := re.fullmatch(r"(\d+)([MG])B", sys.argv[3])):
-        print(__doc__, file=sys.stderr)
-        return 2
-    source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    wanted = int(size[1]) * (10**6 if size[2] == "M" else 10**9)
-    layout = survey(source)
-    whole = sum(size for _, size in layout.ends)
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n")[0], allow_abbrev=False
+    )
+    parser.add_argument("trace", type=Path, help="as Kineto writes it, packed or not")
+    parser.add_argument("size", help="50MB or 4GB, to whole copies, or a number of them: 3x")
+    parser.add_argument("out", type=Path, help="where to write, unpacked")
+    parser.add_argument("--rank", action="store_true", help="add a rank to the header")
+    given = parser.parse_args(argv)
+    size = re.fullmatch(r"(\d+)(MB|GB|x)", given.size)
+    if size is None:
+        parser.error(f"no size: {given.size!r}")
+    amount = int(size[1])
+    if size[2] == "x":
+        tile(given.trace, given.out, amount, rank=given.rank)
+        return 0
+    wanted = amount * (10**6 if size[2] == "MB" else 10**9)
+    whole = sum(survey(given.trace).sizes)
     if wanted < whole:
-        cut(source, out, wanted)
+        cut(given.trace, given.out, wanted)
     else:
-        tile(source, out, round(wanted / whole))
-    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+        tile(given.trace, given.out, round(wanted / whole), rank=given.rank)
     return 0
 
 
