@@ -131,7 +131,7 @@ def test_what_is_not_laid_out_regularly_is_left_to_the_general_reader() -> None:
     mixed = json.dumps(events(1)[0]) + "\n,  " + ",".join(json.dumps(e) for e in events())
     agree(f'{{"traceEvents": [{mixed}]}}'.encode())
     with pytest.raises(UnfitError):
-        stream._regular(Source.of(b'{"traceEvents": []}'), None, SMALL)
+        stream._regular(Source.of(b'{"traceEvents": []}'), None, stream.EVERYTHING, SMALL)
 
 
 @pytest.mark.parametrize("cut", [5_000, 30_000, -3])
@@ -166,4 +166,4 @@ def test_a_raw_control_character_inside_a_name_is_never_taken_for_layout(raw: st
     with pytest.raises(sk.errors.ReadError, match="not valid JSON"):
         sk.load(data)
     with pytest.raises(UnfitError):
-        stream._regular(Source.of(data), None, 8_000)
+        stream._regular(Source.of(data), None, stream.EVERYTHING, 8_000)

@@ -30,7 +30,7 @@ def read_parts(
     source: Source,
     progress: Progress | None = None,
     selection: Selection = EVERYTHING,
-    block: int = BLOCK,
+    block: int | None = None,
 ) -> tuple[list[Part], dict[str, Any]]:
     """The events of a source in parts, in file order, and its header.
 
@@ -39,7 +39,7 @@ def read_parts(
     """
     if not source.is_decoded:
         try:
-            return _regular(source, progress, selection, block)
+            return _regular(source, progress, selection, block or BLOCK)
         except UnfitError:
             pass
     events, header = decode(source)
@@ -64,7 +64,12 @@ def _regular(
         for chunk, is_last in _chunks(data[first:], blocks, layout.separator):
             if is_last:
                 rest = chunk
-                break
+                cut = rest.rfind(layout.separator)
+                # Behind the events there may be other lists, with the same between their objects.
+                if cut < 0 or not layout.is_regular(rest[: cut + 1]):
+                    break
+                rest = rest[cut + 1 + len(layout.between) :]
+                chunk = chunk[: cut + 1]
             waiting.append(pool.submit(_parse_chunk, chunk, layout, selection))
             if len(waiting) > 2 * workers:  # bounds how much is in memory
                 parts.append(waiting.popleft().result())

@@ -1,0 +1,100 @@
+"""A part of a trace is what the whole has of it, however the file is laid out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from helpers import call, event, fixture_paths, kernel, op
+
+import skiptrace as sk
+from skiptrace.read import stream
+from skiptrace.read.source import Source
+
+LAYOUTS = {"indented": {"indent": 1}, "one line": {}, "odd colons": {"separators": (",\n", " :")}}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several blocks even of a small trace, so that the fast reader is asked too."""
+    monkeypatch.setattr(stream, "BLOCK", 6_000)
+
+
+def laid_out(traced: list[dict[str, Any]], layout: str) -> bytes:
+    return json.dumps({"traceEvents": traced}, **LAYOUTS[layout]).encode()  # type: ignore[arg-type]
+
+
+def traced() -> list[dict[str, Any]]:
+    made = []
+    for i in range(60):
+        made += [
+            event("python_function", f'f{i} "ts": 5, {{', 100 * i, 90),
+            op("o", 100 * i + 10, 60),
+            call("cudaLaunchKernel", 100 * i + 20, 10, i + 1),
+            {"ph": "i", "name": "mark", "ts": 100 * i, "pid": 1, "tid": 1},
+            kernel(100 * i + 50, 200, i + 1, args={"dur": 3}) if i % 7 else op("odd", "12", 1),
+        ]
+    return made
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_categories_left_out_are_counted_and_all_else_is_the_same(layout: str) -> None:
+    data = laid_out(traced(), layout)
+    whole, part = sk.load(data), sk.load(data, without=["python_function", "kernel"])
+    assert len(part.python) == len(part.work) == 0
+    assert part.ops.equals(whole.ops)
+    assert part.annotations.equals(whole.annotations)
+    assert part.calls.equals(whole.calls)
+    left = part.health.filter(kind="left_out")["count"].item()
+    assert left == len(whole.python) + len(whole.work)
+    assert part.meta.events == whole.meta.events == len(traced())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("window", [(1_000_000, 2_000_000), (0, 10_000), (2_965_000, 2_995_000)])
+def test_a_window_has_what_the_whole_has_there(layout: str, window: tuple[int, int]) -> None:
+    data = laid_out(traced(), layout)
+    there, part = sk.load(data).between(*window), sk.load(data, window=window)
+    for frame in ("ops", "calls", "work", "python", "annotations"):
+        # Depth and parents are of what was loaded, and all that encloses the window is.
+        assert getattr(part, frame).equals(getattr(there, frame)), frame
+    assert part.launches["tklqt_ns"].equals(there.launches["tklqt_ns"])
+    assert part.window == there.window == window
+
+
+@pytest.mark.parametrize("path", fixture_paths(), ids=lambda p: p.name)
+def test_windows_of_fixtures(path: Any) -> None:
+    whole = sk.load(path)
+    start = int(whole.steps["start_ns"].min())  # type: ignore[arg-type]
+    end = int((whole.steps["start_ns"] + whole.steps["dur_ns"]).max())  # type: ignore[arg-type]
+    low, high = start + (end - start) // 3, start + (end - start) // 2 + 1
+    there, part = whole.between(low, high), sk.load(path, window=(low, high))
+    same = ["id", "name", "start_ns", "dur_ns", "pid", "tid"]
+    for frame in ("ops", "calls", "work", "launches", "python", "annotations"):
+        assert getattr(part, frame).select(same).equals(getattr(there, frame).select(same)), frame
+    assert part.launches["op"].equals(there.launches["op"])
+
+
+def test_one_category_is_a_list_of_one_and_none_found_is_no_error() -> None:
+    data = laid_out(traced(), "indented")
+    assert sk.load(data, without="cpu_op").ops.is_empty()
+    assert sk.load(data, without="no such").ops.equals(sk.load(data).ops)
+
+
+def test_all_of_a_block_can_be_left_out() -> None:
+    data = laid_out([op("o", i, 1) for i in range(2_000)] + traced(), "indented")
+    parts, _ = stream.read_parts(
+        Source.of(data), None, stream.Selection(frozenset(["cpu_op"])), block=4_000
+    )
+    assert sum(part.events for part in parts) == 2_000 + len(traced())
+    whole = sk.load(data)
+    assert sk.load(data, without=["cpu_op"]).work.equals(
+        whole.work.with_columns(pl.col("launch"))
+    )
+
+
+def test_a_window_needs_an_end_after_its_start() -> None:
+    with pytest.raises(sk.errors.StepError, match="start < end"):
+        sk.load([], window=(5, 5))
