@@ -126,15 +126,19 @@ def overlay(lows: Ints, highs: Ints, bounds: Ints) -> tuple[Ints, Ints, Ints]:
     first = np.searchsorted(bounds, lows, side="right") - 1
     last = np.searchsorted(bounds, highs, side="left") - 1
     count = np.where(highs > lows, last - first + 1, 0)
+    stop = np.cumsum(count)
     which = np.repeat(np.arange(len(lows)), count)
-    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    segment = first[which] + offset
-    padded = np.concatenate((bounds, [np.iinfo(np.int64).max])).astype(np.int64)
-    low = np.where(
-        segment >= 0, np.maximum(padded[np.maximum(segment, 0)], lows[which]), lows[which]
-    )
-    high = np.minimum(padded[segment + 1], highs[which])
-    return which, segment, high - low
+    segment = np.arange(len(which)) + np.repeat(first - (stop - count), count)
+    # Behind the last bound comes the end of time; before the first, at -1, its beginning.
+    limits = np.iinfo(np.int64)
+    padded = np.concatenate((bounds, [limits.max, limits.min])).astype(np.int64)
+    length = np.diff(padded)[segment]
+    # The first and the last piece of an interval need not be a whole segment.
+    cut = np.flatnonzero(count)
+    lows, highs, stop = lows[cut], highs[cut], stop[cut]
+    length[stop - count[cut]] = np.minimum(padded[first[cut] + 1], highs) - lows
+    length[stop - 1] = highs - np.maximum(padded[last[cut]], lows)
+    return which, segment, length
 
 
 def distinct(values: Ints) -> Ints:
