@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Ints, distinct, last_above
+from skiptrace.intervals import Ints, last_above
 
 Thread: TypeAlias = tuple[int, int]
 """A process and one of its threads."""
@@ -104,9 +104,11 @@ class Nest:
         What was last to start is innermost, or the first above it that is still open.
         """
         low, high = self._places.get((pid, tid), (0, 0))
-        starts = self.starts[low:high]
-        bounds = distinct(np.concatenate((starts, self.ends[low:high])))
-        place = low + np.searchsorted(starts, bounds, side="right") - 1
+        times = np.concatenate((self.starts[low:high], self.ends[low:high]))
+        order = np.argsort(times, kind="stable")
+        times, started = times[order], np.cumsum(order < high - low)
+        last = np.flatnonzero(np.append(times[1:] != times[:-1], True)[: len(times)])
+        bounds, place = times[last], low + started[last] - 1
         ended = np.flatnonzero(self.ends[place] <= bounds)
         while len(ended):
             place[ended] = above = self._parents[place[ended]]
@@ -133,8 +135,11 @@ def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
     known, asked = ids.to_numpy(), wanted.fill_null(-1).to_numpy()
     if not len(known):
         return np.full(len(asked), -1, np.int64)
-    order = np.argsort(known, kind="stable")
-    row = order[np.minimum(np.searchsorted(known, asked, sorter=order), len(known) - 1)]
+    if (known[1:] > known[:-1]).all():
+        row = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    else:
+        order = np.argsort(known, kind="stable")
+        row = order[np.minimum(np.searchsorted(known, asked, sorter=order), len(known) - 1)]
     return np.where(known[row] == asked, row, -1)
 
 
