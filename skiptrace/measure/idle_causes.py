@@ -49,7 +49,9 @@ def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
         if by == "op"
         else (python_pieces(trace, gaps), trace.whole.python)
     )
-    return _summed(pieces.with_columns(name=link_to_row(frame["name"], pieces["row"].to_numpy())), by)
+    return _summed(
+        pieces.with_columns(name=link_to_row(frame["name"], pieces["row"].to_numpy())), by
+    )
 
 
 def by_cause(gaps: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import polars as pl
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import named
+from skiptrace.measure.keys import numbered
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
 from skiptrace.model.schema import ACTIVITIES, IDLE_GAPS, conform, empty
@@ -84,9 +85,7 @@ def find_gaps(trace: Trace) -> pl.DataFrame:
     work = _work_around(trace)
     row = rows_of(trace.whole.launches["id"], work["launch"])
     call = link_to_row(launches["call_ns"], row).fill_null(np.iinfo(np.int64).max).to_numpy()
-    ids, device, start, dur = (
-        work[c].to_numpy() for c in ("id", "device", "start_ns", "dur_ns")
-    )
+    ids, device, start, dur = (work[c].to_numpy() for c in ("id", "device", "start_ns", "dur_ns"))
     order = np.lexsort((ids, call, start, device))
     parts = []
     for group in np.split(order, np.flatnonzero(np.diff(device[order])) + 1):
@@ -272,10 +271,8 @@ def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> pl.DataFrame:
 
 def _main_holder(gaps: int, pieces: pl.DataFrame, names: pl.Series) -> pl.Series:
     """Per gap the name that held most of it; null where most was in no operator or frame."""
-    different = names.drop_nulls().unique().sort()
+    number, different = numbered(names)
     none = len(different)
-    # Numbered in their order, since the first of equal holders is taken; null comes last.
-    number = names.cast(pl.Enum(different)).to_physical().cast(pl.Int64).fill_null(none).to_numpy()
     key = pieces["gap"].to_numpy() * (none + 1) + np.append(number, none)[pieces["row"].to_numpy()]
     order = np.argsort(key, kind="stable")
     key = key[order]
