@@ -124,28 +124,25 @@ def overlay(lows: Ints, highs: Ints, bounds: Ints) -> tuple[Ints, Ints, Ints]:
     ``i`` is ``[bounds[i], bounds[i + 1])``, -1 before the first bound) and the piece's length.
     Cost: linear in the number of pieces.
     """
+    if not len(bounds):
+        which = np.flatnonzero(highs > lows)
+        return which, np.full(len(which), -1), (highs - lows)[which]
     first = np.searchsorted(bounds, lows, side="right") - 1
     last = np.searchsorted(bounds, highs, side="left") - 1
     count = np.where(highs > lows, last - first + 1, 0)
     stop = np.cumsum(count)
     which = np.repeat(np.arange(len(lows)), count)
     segment = np.arange(len(which)) + np.repeat(first - (stop - count), count)
-    # Behind the last bound comes the end of time; before the first, at -1, its beginning.
-    limits = np.iinfo(np.int64)
-    padded = np.concatenate((bounds, [limits.max, limits.min])).astype(np.int64)
-    length = np.diff(padded)[segment]
+    length = bounds.take(segment + 1, mode="clip") - bounds.take(segment, mode="clip")
     # The first and the last piece of an interval need not be a whole segment.
     cut = np.flatnonzero(count)
-    lows, highs, stop = lows[cut], highs[cut], stop[cut]
-    length[stop - count[cut]] = np.minimum(padded[first[cut] + 1], highs) - lows
-    length[stop - 1] = highs - np.maximum(padded[last[cut]], lows)
+    lows, highs, first, last, stop = lows[cut], highs[cut], first[cut], last[cut], stop[cut]
+    after, before = bounds.take(first + 1, mode="clip"), bounds.take(last, mode="clip")
+    after = np.where(first + 1 < len(bounds), np.minimum(after, highs), highs)
+    before = np.where(last >= 0, np.maximum(before, lows), lows)
+    length[stop - count[cut]] = after - lows
+    length[stop - 1] = highs - before
     return which, segment, length
-
-
-def distinct(values: Ints) -> Ints:
-    """Sorted distinct values; sorting beats the hashing of `numpy.unique` here."""
-    ordered = np.sort(values)
-    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]
 
 
 def last_above(values: Ints, upto: Ints, thresholds: Ints) -> Ints:

@@ -8,13 +8,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, intersect, merge, overlap, union
-from skiptrace.measure.behaviour import (
-    copying_calls,
-    launching_threads,
-    named,
-    thread_intervals,
-    waiting_calls,
-)
+from skiptrace.measure.behaviour import Host, named, thread_intervals
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread
 from skiptrace.model.trace import Trace
@@ -47,7 +41,7 @@ class ThreadActivity:
         return found
 
 
-def thread_activities(trace: Trace) -> dict[Thread, ThreadActivity]:
+def thread_activities(trace: Trace, host: Host) -> dict[Thread, ThreadActivity]:
     """Activities of every launching thread of the recording.
 
     A thread that is outside every operator and call takes, for that time, the activity of
@@ -55,27 +49,23 @@ def thread_activities(trace: Trace) -> dict[Thread, ThreadActivity]:
     """
     whole = trace.whole
     rows = {
-        "sync": waiting_calls(trace),
-        "alloc": whole.calls.filter(named(whole.calls["name"], cats.ALLOCATES)),
-        "copy": copying_calls(trace),
+        "sync": host.waits,
+        "alloc": host.allocations,
+        "copy": host.copies,
         "launch": whole.launches,
         "dataloader": pl.concat([
             frame.filter(named(frame["name"], cats.DATALOADER)).select(
                 "pid", "tid", "start_ns", "dur_ns")
             for frame in (whole.annotations, whole.ops)]),
     }  # fmt: skip
-    threads = launching_threads(trace)
-    calls, ops = (thread_intervals(frame, threads) for frame in (whole.calls, whole.ops))
-    parts = {name: thread_intervals(frame, threads) for name, frame in rows.items()}
+    parts = {name: thread_intervals(frame, host.threads) for name, frame in rows.items()}
     own: dict[Thread, list[Intervals]] = {}
-    inside: dict[Thread, Intervals] = {}
-    for thread in threads:
-        inside[thread] = merge(calls[thread], ops[thread])
+    for thread in host.threads:
         sets = {name: part[thread] for name, part in parts.items()}
-        sets["profiler"] = _disturbing(whole.overhead, calls[thread])
-        sets["operator"] = inside[thread]
+        sets["profiler"] = _disturbing(whole.overhead, host.calls[thread])
+        sets["operator"] = host.inside[thread]
         own[thread] = _cumulative(EMPTY, [sets[name] for name in HOST])
-    shared = _by_process(own, inside)
+    shared = _by_process(own, host.inside)
     return {
         thread: ThreadActivity(
             # The pauses of a thread are filled with what its process does (itself not: it pauses).

@@ -239,12 +239,13 @@ def _is_maximal(index: int, found: list[_Chains]) -> Bools:
     number = short.windows[short.first]
     by_number = np.argsort(number)
     for longer in found[index + 1 :]:
-        inner = longer.first[:, None] + np.arange(longer.length - short.length + 1)
+        again = longer.frame["count"].to_numpy() > 1  # only what is repeated is ranked
+        inner = longer.first[again][:, None] + np.arange(longer.length - short.length + 1)
         held = short.windows[inner.ravel()]
         place = np.searchsorted(number, held, sorter=by_number)
         place = by_number[np.minimum(place, len(number) - 1)]
         same = number[place] == held
-        outer_count = np.repeat(longer.frame["count"].to_numpy(), inner.shape[1])
+        outer_count = np.repeat(longer.frame["count"].to_numpy()[again], inner.shape[1])
         keep[place[same & (count[place] == outer_count)]] = False
     return keep
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
@@ -44,13 +45,10 @@ def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
     gaps = find_gaps(trace)
     if by == "step":
         return _summed(gaps.select("gap", name="step", ns="dur_ns"), by)
-    pieces, frame = (
-        (op_pieces(trace, gaps), trace.whole.ops)
-        if by == "op"
-        else (python_pieces(trace, gaps), trace.whole.python)
-    )
+    cut, frame = (op_pieces, trace.whole.ops) if by == "op" else (python_pieces, trace.whole.python)
+    gap, row, ns = (np.concatenate(part) for part in zip(*cut(trace, gaps), strict=True))
     return _summed(
-        pieces.with_columns(name=link_to_row(frame["name"], pieces["row"].to_numpy())), by
+        pl.DataFrame({"gap": gap, "name": link_to_row(frame["name"], row), "ns": ns}), by
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
 from skiptrace.measure.activity import thread_activities
-from skiptrace.measure.behaviour import named
+from skiptrace.measure.behaviour import Host, host_of, named
 from skiptrace.measure.keys import numbered
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
@@ -15,6 +18,9 @@ from skiptrace.model.schema import ACTIVITIES, IDLE_GAPS, conform, empty
 from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.thresholds import SYNC_SLACK
+
+_TOGETHER = 1 << 14
+"""Gaps cut at a time: what they are cut into is several times as much, and stays small."""
 
 
 def idle_gaps(trace: Trace) -> pl.DataFrame:
@@ -52,15 +58,15 @@ def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     """Add the operator and the Python frame that held most of each gap."""
     ops, frames = trace.whole.ops["name"], trace.whole.python["name"]
     return gaps.with_columns(
-        host_op=_main_holder(len(gaps), op_pieces(trace, gaps), ops),
-        host_python=_main_holder(len(gaps), python_pieces(trace, gaps), frames),
+        host_op=_main_holders(len(gaps), op_pieces(trace, gaps), ops),
+        host_python=_main_holders(len(gaps), python_pieces(trace, gaps), frames),
     )
 
 
-def gap_causes(trace: Trace) -> pl.DataFrame:
-    """The gaps of `find_gaps`, with their activities and cause."""
+def gap_causes(trace: Trace, host: Host | None = None) -> pl.DataFrame:
+    """The gaps of `find_gaps`, with their activities and cause; `host` if it is at hand."""
     gaps = find_gaps(trace)
-    amounts, waited = _activities(trace, gaps)
+    amounts, waited = _activities(trace, gaps, host or host_of(trace))
     return gaps.with_columns(
         *(pl.Series(f"{name}_ns", amounts[name]) for name in ACTIVITIES),
         _causes(amounts, waited, gaps["dur_ns"].to_numpy()).alias("cause"),
@@ -116,7 +122,7 @@ def _work_around(trace: Trace) -> pl.DataFrame:
     return trace.whole.work.filter(pl.any_horizontal(pl.lit(value=False), *inside))
 
 
-def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bools]:
+def _activities(trace: Trace, gaps: pl.DataFrame, host: Host) -> tuple[dict[str, Ints], Bools]:
     """Per gap the time of each activity, and whether a wait covers its start."""
     low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
     linked = gaps["launch"].is_not_null().to_numpy()
@@ -125,7 +131,7 @@ def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bool
     amounts = {name: np.zeros(len(gaps), np.int64) for name in ACTIVITIES}
     amounts["unknown"] = np.where(linked, 0, high - low)
     waited = np.zeros(len(gaps), np.bool_)
-    threads = thread_activities(trace)
+    threads = thread_activities(trace, host)
     for thread, rows in _by_thread(gaps).items():
         for name, amount in threads[thread].amounts(low[rows], call[rows]).items():
             amounts[name][rows] = amount
@@ -235,16 +241,21 @@ def _causes(amounts: dict[str, Ints], waited: Bools, length: Ints) -> pl.Series:
     return pl.Series(ACTIVITIES, dtype=pl.String).gather(cause)
 
 
-def op_pieces(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
-    """Each gap cut by the innermost operator; after the launch, the launch's operator.
+class Pieces(NamedTuple):
+    """Gaps cut by what held them: row of the gap, row of the holder (-1: none), nanoseconds."""
 
-    Columns ``gap`` (the row of the gap), ``row`` (of the operator, -1 where none) and ``ns``.
-    """
+    gap: Ints
+    row: Ints
+    ns: Ints
+
+
+def op_pieces(trace: Trace, gaps: pl.DataFrame) -> Iterator[Pieces]:
+    """Each gap cut by the innermost operator; after the launch, the launch's operator."""
     ops = trace.whole.ops
     return _pieces(Nest(ops), gaps, rows_of(ops["id"], gaps["op"]))
 
 
-def python_pieces(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
+def python_pieces(trace: Trace, gaps: pl.DataFrame) -> Iterator[Pieces]:
     """Each gap cut by the deepest Python frame; after the launch, the frame around the launch."""
     nest = Nest(trace.whole.python)
     around = np.full(len(gaps), -1)
@@ -255,33 +266,49 @@ def python_pieces(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     return _pieces(nest, gaps, around)
 
 
-def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> pl.DataFrame:
+def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
     """Pieces before the launch by the thread's timeline, then one of the row `around` it."""
     low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
     until = np.clip(gaps["call_ns"].fill_null(gaps["start_ns"]).to_numpy(), low, high)
-    after = np.flatnonzero(high > until)
-    parts = [(after, around[after], (high - until)[after])]
-    for thread, rows in _by_thread(gaps).items():
+    if not len(nest.order):  # Python frames are seldom recorded
+        gaps = gaps.with_columns(launch=pl.lit(None))
+    alone = np.flatnonzero(gaps["launch"].is_null().to_numpy())
+    yield Pieces(alone, np.full(len(alone), -1), (high - low)[alone])
+    for thread, linked in _by_thread(gaps).items():
         bounds, innermost = nest.timeline(*thread)
-        which, segment, length = overlay(low[rows], until[rows], bounds)
-        parts.append((rows[which], np.append(innermost, -1)[segment], length))
-    gap, row, ns = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return pl.DataFrame({"gap": gap, "row": row, "ns": ns})
+        for first in range(0, len(linked), _TOGETHER):
+            rows = linked[first : first + _TOGETHER]
+            after = rows[high[rows] > until[rows]]
+            which, segment, length = overlay(low[rows], until[rows], bounds)
+            row = np.where(segment >= 0, innermost[segment], -1) if len(bounds) else segment
+            yield Pieces(
+                np.concatenate((after, rows[which])),
+                np.concatenate((around[after], row)),
+                np.concatenate(((high - until)[after], length)),
+            )
 
 
-def _main_holder(gaps: int, pieces: pl.DataFrame, names: pl.Series) -> pl.Series:
+def _main_holders(gaps: int, pieces: Iterator[Pieces], names: pl.Series) -> pl.Series:
     """Per gap the name that held most of it; null where most was in no operator or frame."""
+    # Numbered in their order, since the first of equal holders is taken; null comes last.
     number, different = numbered(names)
     none = len(different)
-    key = pieces["gap"].to_numpy() * (none + 1) + np.append(number, none)[pieces["row"].to_numpy()]
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    first = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
-    ns = np.add.reduceat(pieces["ns"].to_numpy()[order], first)
-    gap, holder = np.divmod(key[first], none + 1)
-    start = np.flatnonzero(np.append(True, gap[1:] != gap[:-1])[: len(gap)])
-    most = np.repeat(np.maximum.reduceat(ns, start), np.diff(start, append=len(gap)))
-    found = np.flatnonzero(ns == most)[::-1]
+    number = np.append(number, none)
     result = np.full(gaps, none)
-    result[gap[found]] = holder[found]  # the first is written last
+    for part in pieces:
+        name = number[part.row]
+        key = part.gap * (none + 1) + name
+        order = np.argsort(key, kind="stable")
+        first = _begins(key[order])
+        held = np.add.reduceat(part.ns[order], first)
+        gap, holder = part.gap[order[first]], name[order[first]]
+        start = _begins(gap)
+        most = np.repeat(np.maximum.reduceat(held, start), np.diff(start, append=len(gap)))
+        found = np.flatnonzero(held == most)[::-1]
+        result[gap[found]] = holder[found]  # the first is written last
     return link_to_row(different, np.where(result < none, result, -1))
+
+
+def _begins(values: Ints) -> Ints:
+    """Where runs of equal values begin."""
+    return np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
