@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 
-from skiptrace.intervals import EMPTY, Bools, Intervals, Ints, merge, union
-from skiptrace.measure.keys import numbered
+from skiptrace.intervals import EMPTY, Intervals, Ints, merge, union
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread, thread_rows
 from skiptrace.model.trace import Trace
@@ -41,28 +38,15 @@ class Host:
 def host_of(trace: Trace) -> Host:
     """The behaviour of the launching threads over the whole recording."""
     calls, threads = trace.whole.calls, launching_threads(trace)
-    names = Names(*numbered(calls["name"]))
     in_call, in_op = (thread_intervals(f, threads) for f in (calls, trace.whole.ops))
     return Host(
         threads,
         in_call,
         {thread: merge(in_call[thread], in_op[thread]) for thread in threads},
-        calls.filter(names.fit(cats.WAITS)),
-        calls.filter(names.fit(cats.ALLOCATES)),
-        _copying_calls(trace, names),
+        waiting_calls(trace),
+        calls.filter(named(calls["name"], cats.ALLOCATES)),
+        _copying_calls(trace),
     )
-
-
-class Names(NamedTuple):
-    """Names by number, so that each different one is looked at once."""
-
-    numbers: Ints
-    different: pl.Series
-
-    def fit(self, pattern: str) -> Bools:
-        """Whether each name fits a pattern; a null fits none."""
-        fits = self.different.str.contains(pattern).to_numpy()
-        return np.asarray(np.append(fits, False)[self.numbers], np.bool_)
 
 
 def named(names: pl.Series, pattern: str) -> pl.Series:
@@ -77,7 +61,7 @@ def waiting_calls(trace: Trace) -> pl.DataFrame:
     return calls.filter(named(calls["name"], cats.WAITS))
 
 
-def _copying_calls(trace: Trace, names: Names) -> pl.DataFrame:
+def _copying_calls(trace: Trace) -> pl.DataFrame:
     """Copies that block: by name, or because they returned only after their work had ended."""
     calls, work = trace.whole.calls, trace.whole.work
     copied = work.filter((pl.col("kind") == "memcpy") & pl.col("launch").is_not_null())["launch"]
@@ -95,8 +79,8 @@ def _copying_calls(trace: Trace, names: Names) -> pl.DataFrame:
         .join(ended, on="id")
         .filter(pl.col("start_ns") + pl.col("dur_ns") >= pl.col("copied"))["id"]
     )
-    by_name = names.fit(cats.COPIES) & ~names.fit(cats.COPIES_ASYNC)
-    return calls.filter(pl.Series(by_name) | calls["id"].is_in(by_time.implode()))
+    by_name = named(calls["name"], cats.COPIES) & ~named(calls["name"], cats.COPIES_ASYNC)
+    return calls.filter(by_name | calls["id"].is_in(by_time.implode()))
 
 
 def thread_intervals(frame: pl.DataFrame, threads: Iterable[Thread]) -> dict[Thread, Intervals]:

@@ -31,6 +31,13 @@ class Kernels:
     """Kernels from here to the end of the run that a chain may not leave, itself included."""
 
     @cached_property
+    def labels(self) -> pl.Series:
+        """The name of each number: a copy, so that what is made of it keeps nothing else alive."""
+        first = np.empty(int(self.names.max(initial=-1)) + 1, np.int64)
+        first[self.names[::-1]] = np.arange(len(self.names))[::-1]  # the first is written last
+        return pl.Series("name", self.frame["name"].gather(first).to_list(), dtype=pl.String)
+
+    @cached_property
     def running(self) -> dict[str, Ints]:
         """Sums over all before each place: launches that are a kernel's, kernel and launch time."""
         frame = self.frame

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
@@ -208,10 +209,11 @@ def _figures(
 
 def _described(kernels: Kernels, roots: tuple[Ints, pl.Series], chains: _Chains) -> pl.DataFrame:
     """The kernel names of each candidate, and the root operators in which it occurs."""
-    size = (len(chains.first), chains.length)
-    inside = chains.first.astype(np.uint32)[:, None] + np.arange(chains.length, dtype=np.uint32)
-    names = kernels.frame["name"].gather(inside.ravel())
-    lists = names.reshape(size).arr.to_list() if len(names) else names.implode().clear()
+    if len(chains.first):
+        inside = sliding_window_view(kernels.names.astype(np.uint32), chains.length)[chains.first]
+        lists = kernels.labels.gather(inside.ravel()).reshape(inside.shape).arr.to_list()
+    else:
+        lists = pl.Series(dtype=pl.List(pl.String))
     return pl.DataFrame({"chain": lists, "root_ops": _roots(*roots, chains)})
 
 
@@ -240,12 +242,14 @@ def _is_maximal(index: int, found: list[_Chains]) -> Bools:
     by_number = np.argsort(number)
     for longer in found[index + 1 :]:
         again = longer.frame["count"].to_numpy() > 1  # only what is repeated is ranked
-        inner = longer.first[again][:, None] + np.arange(longer.length - short.length + 1)
-        held = short.windows[inner.ravel()]
+        if not again.any():
+            continue
+        inside = longer.length - short.length + 1
+        held = sliding_window_view(short.windows, inside)[longer.first[again]].ravel()
         place = np.searchsorted(number, held, sorter=by_number)
         place = by_number[np.minimum(place, len(number) - 1)]
         same = number[place] == held
-        outer_count = np.repeat(longer.frame["count"].to_numpy()[again], inner.shape[1])
+        outer_count = np.repeat(longer.frame["count"].to_numpy()[again], inside)
         keep[place[same & (count[place] == outer_count)]] = False
     return keep
 
