@@ -45,11 +45,9 @@ def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
     gaps = find_gaps(trace)
     if by == "step":
         return _summed(gaps.select("gap", name="step", ns="dur_ns"), by)
-    cut, frame = (op_pieces, trace.whole.ops) if by == "op" else (python_pieces, trace.whole.python)
-    gap, row, ns = (np.concatenate(part) for part in zip(*cut(trace, gaps), strict=True))
-    return _summed(
-        pl.DataFrame({"gap": gap, "name": link_to_row(frame["name"], row), "ns": ns}), by
-    )
+    names, pieces = (op_pieces if by == "op" else python_pieces)(trace, gaps)
+    gap, row, ns = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    return _summed(pl.DataFrame({"gap": gap, "name": link_to_row(names, row), "ns": ns}), by)
 
 
 def by_cause(gaps: pl.DataFrame) -> pl.DataFrame:

@@ -56,10 +56,9 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
 
 def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     """Add the operator and the Python frame that held most of each gap."""
-    ops, frames = trace.whole.ops["name"], trace.whole.python["name"]
     return gaps.with_columns(
-        host_op=_main_holders(len(gaps), op_pieces(trace, gaps), ops),
-        host_python=_main_holders(len(gaps), python_pieces(trace, gaps), frames),
+        host_op=_main_holders(len(gaps), *op_pieces(trace, gaps)),
+        host_python=_main_holders(len(gaps), *python_pieces(trace, gaps)),
     )
 
 
@@ -249,13 +248,22 @@ class Pieces(NamedTuple):
     ns: Ints
 
 
-def op_pieces(trace: Trace, gaps: pl.DataFrame) -> Iterator[Pieces]:
-    """Each gap cut by the innermost operator; after the launch, the launch's operator."""
+def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator[Pieces]]:
+    """Each gap cut by the innermost operator; after the launch, the launch's operator.
+
+    The names of the holders by row, and the pieces.
+    """
     ops = trace.whole.ops
-    return _pieces(Nest(ops), gaps, rows_of(ops["id"], gaps["op"]))
+    if trace.window is not None:
+        low, high = gaps["start_ns"].min(), gaps["end_ns"].max()
+        during = (pl.col("start_ns") < high) & (pl.col("start_ns") + pl.col("dur_ns") > low)
+        near = ops.filter(during | pl.col("id").is_in(gaps["op"].implode()))
+        if 2 * len(near) < len(ops):  # of most operators the known parents are worth more
+            ops = near.drop("parent")
+    return ops["name"], _pieces(Nest(ops), gaps, rows_of(ops["id"], gaps["op"]))
 
 
-def python_pieces(trace: Trace, gaps: pl.DataFrame) -> Iterator[Pieces]:
+def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator[Pieces]]:
     """Each gap cut by the deepest Python frame; after the launch, the frame around the launch."""
     nest = Nest(trace.whole.python)
     around = np.full(len(gaps), -1)
@@ -263,7 +271,7 @@ def python_pieces(trace: Trace, gaps: pl.DataFrame) -> Iterator[Pieces]:
     around[linked] = nest.at(
         *(gaps[c].filter(linked).to_numpy() for c in ("pid", "tid", "call_ns"))
     )
-    return _pieces(nest, gaps, around)
+    return trace.whole.python["name"], _pieces(nest, gaps, around)
 
 
 def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
@@ -288,7 +296,7 @@ def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
             )
 
 
-def _main_holders(gaps: int, pieces: Iterator[Pieces], names: pl.Series) -> pl.Series:
+def _main_holders(gaps: int, names: pl.Series, pieces: Iterator[Pieces]) -> pl.Series:
     """Per gap the name that held most of it; null where most was in no operator or frame."""
     # Numbered in their order, since the first of equal holders is taken; null comes last.
     number, different = numbered(names)
