@@ -21,11 +21,14 @@ EMPTY: Intervals = (np.empty(0, np.int64), np.empty(0, np.int64))
 def union(starts: Ints, ends: Ints) -> Intervals:
     """Merge arbitrary intervals into an interval set; empty ones vanish."""
     keep = ends > starts
-    starts, ends = starts[keep], ends[keep]
+    if not keep.all():
+        starts, ends = starts[keep], ends[keep]
     if not len(starts):
         return EMPTY
-    order = np.argsort(starts, kind="stable")
-    starts, reach = starts[order], np.maximum.accumulate(ends[order])
+    if (starts[1:] < starts[:-1]).any():
+        order = np.argsort(starts, kind="stable")
+        starts, ends = starts[order], ends[order]
+    reach = np.maximum.accumulate(ends)
     first = np.concatenate(([True], starts[1:] > reach[:-1]))
     last = np.concatenate((first[1:], [True]))
     return starts[first], reach[last]
@@ -67,15 +70,13 @@ def subtract(a: Intervals, b: Intervals) -> Intervals:
 
 
 def intersect(a: Intervals, b: Intervals) -> Intervals:
-    """The part that both sets share."""
-    if not len(a[0]) or not len(b[0]):
-        return EMPTY
-    points = np.concatenate((a[0], b[0], a[1], b[1]))
-    step = np.repeat(np.array([1, -1], np.int64), [len(a[0]) + len(b[0]), len(a[1]) + len(b[1])])
-    order = np.argsort(points, kind="stable")
-    points, both = points[order], np.cumsum(step[order]) == 2
-    low, high = points[:-1][both[:-1]], points[1:][both[:-1]]
-    return union(low, high)
+    """The part that both sets share. Cost: the smaller set times a search in the larger."""
+    (starts, ends), (lows, highs) = (a, b) if len(a[0]) > len(b[0]) else (b, a)
+    first = np.searchsorted(ends, lows, side="right")
+    count = np.searchsorted(starts, highs, side="left") - first
+    which = np.repeat(np.arange(len(lows)), count)
+    other = np.arange(len(which)) + np.repeat(first - (np.cumsum(count) - count), count)
+    return np.maximum(starts[other], lows[which]), np.minimum(ends[other], highs[which])
 
 
 def gaps_between(starts: Ints, ends: Ints) -> tuple[Ints, Ints, Ints]:
@@ -123,24 +124,25 @@ def overlay(lows: Ints, highs: Ints, bounds: Ints) -> tuple[Ints, Ints, Ints]:
     ``i`` is ``[bounds[i], bounds[i + 1])``, -1 before the first bound) and the piece's length.
     Cost: linear in the number of pieces.
     """
+    if not len(bounds):
+        which = np.flatnonzero(highs > lows)
+        return which, np.full(len(which), -1), (highs - lows)[which]
     first = np.searchsorted(bounds, lows, side="right") - 1
     last = np.searchsorted(bounds, highs, side="left") - 1
     count = np.where(highs > lows, last - first + 1, 0)
+    stop = np.cumsum(count)
     which = np.repeat(np.arange(len(lows)), count)
-    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    segment = first[which] + offset
-    padded = np.concatenate((bounds, [np.iinfo(np.int64).max])).astype(np.int64)
-    low = np.where(
-        segment >= 0, np.maximum(padded[np.maximum(segment, 0)], lows[which]), lows[which]
-    )
-    high = np.minimum(padded[segment + 1], highs[which])
-    return which, segment, high - low
-
-
-def distinct(values: Ints) -> Ints:
-    """Sorted distinct values; sorting beats the hashing of `numpy.unique` here."""
-    ordered = np.sort(values)
-    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]
+    segment = np.arange(len(which)) + np.repeat(first - (stop - count), count)
+    length = bounds.take(segment + 1, mode="clip") - bounds.take(segment, mode="clip")
+    # The first and the last piece of an interval need not be a whole segment.
+    cut = np.flatnonzero(count)
+    lows, highs, first, last, stop = lows[cut], highs[cut], first[cut], last[cut], stop[cut]
+    after, before = bounds.take(first + 1, mode="clip"), bounds.take(last, mode="clip")
+    after = np.where(first + 1 < len(bounds), np.minimum(after, highs), highs)
+    before = np.where(last >= 0, np.maximum(before, lows), lows)
+    length[stop - count[cut]] = after - lows
+    length[stop - 1] = highs - before
+    return which, segment, length
 
 
 def last_above(values: Ints, upto: Ints, thresholds: Ints) -> Ints:

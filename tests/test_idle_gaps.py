@@ -456,3 +456,19 @@ def test_a_wait_told_before_unlinked_work_began_is_not_what_the_next_work_waits_
     after = [kernel(10, 5), call("launch", 14, 1, 2), kernel(20, 1, 2)]
     gap = sk.idle_gaps(sk.load([*told, *after])).to_dicts()[-1]
     assert (gap["dependency_ns"], gap["device_ns"]) == (0, 5_000)
+
+
+def test_a_short_window_is_read_like_the_whole_where_operators_cross() -> None:
+    """`leaf` outlasts `cross`, which encloses its start and has ended before the gap begins."""
+    events = [
+        op("outer", 0, 100), op("cross", 10, 30), op("leaf", 20, 40),
+        call("cudaLaunchKernel", 50, 1, 1), kernel(52, 3, 1),
+        call("cudaLaunchKernel", 90, 1, 2), kernel(95, 3, 2),
+        *(op("later", 1000 + 10 * i, 5) for i in range(9)),
+    ]  # fmt: skip
+    trace = sk.load(events)
+    gaps = sk.idle_gaps(trace)
+    assert gaps["host_op"].to_list() == ["outer"]
+    assert sk.idle_gaps(trace.between(45_000, 100_000)).equals(gaps)
+    by_op = sk.idle_causes(trace.between(45_000, 100_000), by="op")
+    assert by_op.select("op", "idle_ns").rows() == [("outer", 35_000), ("leaf", 5_000)]

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import EMPTY, Intervals, Ints, intersect, merge, overlap, subtract, union
-from skiptrace.measure.behaviour import (
-    copying_calls,
-    launching_threads,
-    thread_intervals,
-    waiting_calls,
-)
+from skiptrace.intervals import EMPTY, Intervals, Ints, intersect, merge, overlap, union
+from skiptrace.measure.behaviour import Host, named, thread_intervals
 from skiptrace.model import categories as cats
+from skiptrace.model.nesting import Thread
 from skiptrace.model.trace import Trace
 
 HOST = ("profiler", "sync", "alloc", "copy", "launch", "dataloader", "operator")
@@ -23,21 +19,29 @@ HOST = ("profiler", "sync", "alloc", "copy", "launch", "dataloader", "operator")
 
 @dataclass(frozen=True, eq=False)
 class ThreadActivity:
-    """A launching thread's moments by activity: interval sets that do not overlap."""
+    """A launching thread's moments by activity."""
 
-    sets: dict[str, Intervals]
+    levels: list[tuple[str, Intervals]]
+    """Activities in the order in which they hold, each with the moments of it and all before."""
     waits: Intervals
     """When it is in a call that waits for the device."""
 
     def amounts(self, lows: Ints, highs: Ints) -> dict[str, Ints]:
         """Nanoseconds of each activity in each ``[low, high)``; they sum to its length."""
-        found = {name: overlap(self.sets[name], lows, highs) for name in HOST}
-        length = np.maximum(highs - lows, 0)
-        found["python"] = length - np.sum(list(found.values()), axis=0, dtype=np.int64)
+        highs = np.maximum(lows, highs)
+        found = {name: np.zeros(len(lows), np.int64) for name in HOST}
+        before = np.zeros(len(lows), np.int64)
+        taken = EMPTY
+        for name, moments in self.levels:
+            if moments is not taken:
+                covered = overlap(moments, lows, highs)
+                found[name] += covered - before
+                taken, before = moments, covered
+        found["python"] = highs - lows - before
         return found
 
 
-def thread_activities(trace: Trace) -> dict[tuple[int, int], ThreadActivity]:
+def thread_activities(trace: Trace, host: Host) -> dict[Thread, ThreadActivity]:
     """Activities of every launching thread of the recording.
 
     A thread that is outside every operator and call takes, for that time, the activity of
@@ -45,30 +49,31 @@ def thread_activities(trace: Trace) -> dict[tuple[int, int], ThreadActivity]:
     """
     whole = trace.whole
     rows = {
-        "sync": waiting_calls(trace),
-        "alloc": whole.calls.filter(pl.col("name").str.contains(cats.ALLOCATES)),
-        "copy": copying_calls(trace),
+        "sync": host.waits,
+        "alloc": host.allocations,
+        "copy": host.copies,
         "launch": whole.launches,
         "dataloader": pl.concat([
-            frame.filter(pl.col("name").str.contains(cats.DATALOADER)).select(
+            frame.filter(named(frame["name"], cats.DATALOADER)).select(
                 "pid", "tid", "start_ns", "dur_ns")
             for frame in (whole.annotations, whole.ops)]),
     }  # fmt: skip
-    threads = launching_threads(trace)
-    calls, ops = (thread_intervals(frame, threads) for frame in (whole.calls, whole.ops))
-    parts = {name: thread_intervals(frame, threads) for name, frame in rows.items()}
-    own: dict[tuple[int, int], dict[str, Intervals]] = {}
-    inside: dict[tuple[int, int], Intervals] = {}
-    for thread in threads:
-        inside[thread] = merge(calls[thread], ops[thread])
+    parts = {name: thread_intervals(frame, host.threads) for name, frame in rows.items()}
+    own: dict[Thread, list[Intervals]] = {}
+    for thread in host.threads:
         sets = {name: part[thread] for name, part in parts.items()}
-        sets["profiler"] = _disturbing(whole.overhead, calls[thread])
-        sets["operator"] = inside[thread]
-        own[thread] = _exclusive(sets)
-    shared = _by_process(own, inside)
+        sets["profiler"] = _disturbing(whole.overhead, host.calls[thread])
+        sets["operator"] = host.inside[thread]
+        own[thread] = _cumulative(EMPTY, [sets[name] for name in HOST])
+    shared = _by_process(own, host.inside)
     return {
-        thread: ThreadActivity(_with_others(sets, shared.get(thread[0])), parts["sync"][thread])
-        for thread, sets in own.items()
+        thread: ThreadActivity(
+            # The pauses of a thread are filled with what its process does (itself not: it pauses).
+            list(zip(HOST, levels, strict=True))
+            + list(zip(HOST, _cumulative(levels[-1], shared[thread[0]]), strict=False)),
+            parts["sync"][thread],
+        )
+        for thread, levels in own.items()
     }
 
 
@@ -80,37 +85,24 @@ def _disturbing(overhead: pl.DataFrame, calls: Intervals) -> Intervals:
     return union(start[touches], end[touches])
 
 
-def _exclusive(sets: dict[str, Intervals]) -> dict[str, Intervals]:
-    """Give each moment to the first activity that holds."""
-    taken: Intervals = EMPTY
-    result = {}
-    for name in HOST:
-        result[name] = subtract(sets[name], taken)
-        taken = merge(taken, sets[name])
-    return result
+def _cumulative(taken: Intervals, sets: list[Intervals]) -> list[Intervals]:
+    """Each set with all before it; the very same object where it adds none."""
+    levels = []
+    for moments in sets:
+        taken = merge(taken, moments) if len(moments[0]) else taken
+        levels.append(taken)
+    return levels
 
 
 def _by_process(
-    own: dict[tuple[int, int], dict[str, Intervals]], inside: dict[tuple[int, int], Intervals]
-) -> dict[int, dict[str, Intervals]]:
+    own: dict[Thread, list[Intervals]], inside: dict[Thread, Intervals]
+) -> dict[int, list[Intervals]]:
     """What any thread of a process does inside operators and calls, where it has several."""
-    members: dict[int, list[tuple[int, int]]] = {}
+    members: dict[int, list[Thread]] = {}
     for thread in own:
         members.setdefault(thread[0], []).append(thread)
     return {
-        pid: _exclusive({
-            name: merge(*(intersect(own[one][name], inside[one]) for one in threads))
-            for name in HOST})
+        pid: [merge(*(intersect(own[one][level], inside[one]) for one in threads))
+              for level in range(len(HOST))] if len(threads) > 1 else []
         for pid, threads in members.items()
-        if len(threads) > 1
     }  # fmt: skip
-
-
-def _with_others(
-    own: dict[str, Intervals], shared: dict[str, Intervals] | None
-) -> dict[str, Intervals]:
-    """Fill the thread's own pauses with what its process does (itself included: not then)."""
-    if shared is None:
-        return own
-    mine = merge(*own.values())
-    return {name: merge(own[name], subtract(shared[name], mine)) for name in HOST}

@@ -3,63 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import polars as pl
 
-from skiptrace.intervals import EMPTY, Intervals, union
+from skiptrace.intervals import EMPTY, Intervals, Ints, merge, union
 from skiptrace.model import categories as cats
+from skiptrace.model.nesting import Thread, thread_rows
 from skiptrace.model.trace import Trace
 
 
-def launching_threads(trace: Trace) -> list[tuple[int, int]]:
+def launching_threads(trace: Trace) -> list[Thread]:
     """(pid, tid) of every thread that launches anywhere in the recording."""
-    return trace.whole.launches.select("pid", "tid").unique().sort("pid", "tid").rows()
+    return sorted(thread_rows(*_where(trace.whole.launches)))
+
+
+@dataclass(frozen=True, eq=False)
+class Host:
+    """What the launching threads of a recording did, and when."""
+
+    threads: list[Thread]
+    calls: dict[Thread, Intervals]
+    """When each is in a call."""
+    inside: dict[Thread, Intervals]
+    """When each is in an operator or a call."""
+    waits: pl.DataFrame
+    """Calls that return only when work on the device has ended."""
+    allocations: pl.DataFrame
+    """Calls that allocate or free device or pinned memory."""
+    copies: pl.DataFrame
+    """Copies that block, by name or because they returned only after their work had ended."""
+
+
+def host_of(trace: Trace) -> Host:
+    """The behaviour of the launching threads over the whole recording."""
+    calls, threads = trace.whole.calls, launching_threads(trace)
+    in_call, in_op = (thread_intervals(f, threads) for f in (calls, trace.whole.ops))
+    return Host(
+        threads,
+        in_call,
+        {thread: merge(in_call[thread], in_op[thread]) for thread in threads},
+        waiting_calls(trace),
+        calls.filter(named(calls["name"], cats.ALLOCATES)),
+        _copying_calls(trace),
+    )
+
+
+def named(names: pl.Series, pattern: str) -> pl.Series:
+    """Whether each name fits a pattern; looks at each different name once."""
+    different = names.unique()
+    return names.is_in(different.filter(different.str.contains(pattern)).implode())
 
 
 def waiting_calls(trace: Trace) -> pl.DataFrame:
     """Calls that return only when work on the device has ended."""
-    return trace.whole.calls.filter(pl.col("name").str.contains(cats.WAITS))
+    calls = trace.whole.calls
+    return calls.filter(named(calls["name"], cats.WAITS))
 
 
-def copying_calls(trace: Trace) -> pl.DataFrame:
+def _copying_calls(trace: Trace) -> pl.DataFrame:
     """Copies that block: by name, or because they returned only after their work had ended."""
+    calls, work = trace.whole.calls, trace.whole.work
+    copied = work.filter((pl.col("kind") == "memcpy") & pl.col("launch").is_not_null())["launch"]
     ended = (
-        trace.whole.work.filter(pl.col("launch").is_not_null())
-        .group_by("launch")
+        work.filter(pl.col("launch").is_in(copied.unique().implode()))
+        .group_by(id="launch")
         .agg(
             copied=(pl.col("start_ns") + pl.col("dur_ns")).max(),
             copies=(pl.col("kind") == "memcpy").all(),
         )
         .filter("copies")
-        .drop("copies")
     )
-    calls = trace.whole.calls.join(
-        ended, left_on="id", right_on="launch", how="left", maintain_order="left"
+    by_time = (
+        calls.filter(pl.col("id").is_in(ended["id"].implode()))
+        .join(ended, on="id")
+        .filter(pl.col("start_ns") + pl.col("dur_ns") >= pl.col("copied"))["id"]
     )
-    by_name = pl.col("name").str.contains(cats.COPIES) & ~pl.col("name").str.contains(
-        cats.COPIES_ASYNC
-    )
-    by_time = pl.col("start_ns") + pl.col("dur_ns") >= pl.col("copied")
-    return calls.filter(by_name | by_time.fill_null(value=False)).drop("copied")
+    by_name = named(calls["name"], cats.COPIES) & ~named(calls["name"], cats.COPIES_ASYNC)
+    return calls.filter(by_name | calls["id"].is_in(by_time.implode()))
 
 
-def blocking_calls(trace: Trace) -> pl.DataFrame:
-    """Calls in which the host waits for the device: waits and copies that block."""
-    return pl.concat([waiting_calls(trace), copying_calls(trace)])
-
-
-def thread_intervals(
-    frame: pl.DataFrame, threads: Iterable[tuple[int, int]]
-) -> dict[tuple[int, int], Intervals]:
+def thread_intervals(frame: pl.DataFrame, threads: Iterable[Thread]) -> dict[Thread, Intervals]:
     """The moments in which each thread is inside any row of a frame."""
-    rows = frame.select("pid", "tid", "start_ns", "dur_ns").partition_by(
-        "pid", "tid", as_dict=True, include_key=False
-    )
-    found = {}
-    for thread in threads:
-        if (part := rows.get(thread)) is not None:
-            start = part["start_ns"].to_numpy()
-            found[thread] = union(start, start + part["dur_ns"].to_numpy())
-        else:
-            found[thread] = EMPTY
-    return found
+    start = frame["start_ns"].to_numpy()
+    end = start + frame["dur_ns"].to_numpy()
+    rows = thread_rows(*_where(frame))
+    return {
+        thread: union(start[rows[thread]], end[rows[thread]]) if thread in rows else EMPTY
+        for thread in threads
+    }
+
+
+def _where(frame: pl.DataFrame) -> tuple[Ints, Ints, Ints]:
+    pid, tid, start = (frame[c].to_numpy() for c in ("pid", "tid", "start_ns"))
+    return pid, tid, start

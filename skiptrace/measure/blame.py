@@ -7,7 +7,7 @@ import polars as pl
 from skiptrace.measure.behaviour import waiting_calls
 from skiptrace.measure.idle_gaps import with_holders
 from skiptrace.measure.tklqt import names_of
-from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.schema import BLAME, conform
 from skiptrace.model.trace import Trace
 
@@ -64,9 +64,7 @@ def _waits(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     known = found.is_not_null()
     gaps, call = gaps.filter(known), calls[found.drop_nulls().cast(pl.Int64)]
     frame = Nest(frames).at(*(call[c].to_numpy() for c in ("pid", "tid", "start_ns")))
-    roots = call.join(ops.select("root", op="id"), on="op", how="left", maintain_order="left")[
-        "root"
-    ]
+    roots = link_to_row(ops["root"], rows_of(ops["id"], call["op"]))
     return pl.DataFrame(
         {
             "gap": gaps["gap"],

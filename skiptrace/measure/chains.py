@@ -7,12 +7,15 @@ p it is made of, so equality is exact (nothing is hashed) and a length costs one
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.behaviour import waiting_calls
+from skiptrace.measure.keys import numbered
+from skiptrace.model.nesting import rows_of
 from skiptrace.model.trace import Trace
 
 
@@ -27,6 +30,28 @@ class Kernels:
     room: Ints
     """Kernels from here to the end of the run that a chain may not leave, itself included."""
 
+    @cached_property
+    def labels(self) -> pl.Series:
+        """The name of each number: a copy, so that what is made of it keeps nothing else alive."""
+        first = np.empty(int(self.names.max(initial=-1)) + 1, np.int64)
+        first[self.names[::-1]] = np.arange(len(self.names))[::-1]  # the first is written last
+        return pl.Series("name", self.frame["name"].gather(first).to_list(), dtype=pl.String)
+
+    @cached_property
+    def running(self) -> dict[str, Ints]:
+        """Sums over all before each place: launches that are a kernel's, kernel and launch time."""
+        frame = self.frame
+        values = {
+            "launches_saved": frame["kind"] == "kernel",
+            "kernel_ns": frame["dur_ns"],
+            # Of a graph's launch once, not once a kernel.
+            "launch_ns": frame["launch_ns"] * frame["launch"].is_first_distinct(),
+        }
+        return {
+            name: np.append(np.zeros(1, np.int64), np.cumsum(each.to_numpy(), dtype=np.int64))
+            for name, each in values.items()
+        }
+
 
 def kernel_runs(trace: Trace, *, across_sync: bool) -> Kernels:
     """Linked kernels in launch order per device, stream and step, cut at calls that wait.
@@ -34,31 +59,34 @@ def kernel_runs(trace: Trace, *, across_sync: bool) -> Kernels:
     A call that waits cuts the chains of its own process, whichever thread makes it. Streams of
     the same number in two processes are two streams.
     """
+    work = trace.work.filter((pl.col("kind") == "kernel") & pl.col("launch").is_not_null())
     launches = trace.launches.select(
-        "pid", "kind", "step", "root_op", "launch_ns", launch="id", call_ns="start_ns"
-    )
-    waits = waiting_calls(trace).select("pid", wait_ns="start_ns").sort("wait_ns")
-    waits = waits.with_columns(cut=pl.int_range(1, pl.len() + 1).over("pid"))
-    frame = (
-        trace.work.filter(pl.col("kind") == "kernel")
-        .select("id", "name", "start_ns", "dur_ns", "device", "stream", "launch")
-        .join(launches, on="launch")
-        .sort("call_ns", "start_ns", "id")
-        .join_asof(waits, left_on="call_ns", right_on="wait_ns", by="pid", check_sortedness=False)
-        .with_columns(cut=pl.lit(0) if across_sync else pl.col("cut").fill_null(0))
-        .sort("device", "stream", "step", "pid", "call_ns", "start_ns", "id", nulls_last=True)
-    )
-    run = (
-        frame.select(pl.struct("device", "stream", "step", "pid", "cut").rle_id())
-        .to_series()
-        .to_numpy()
-    )
-    ends = np.searchsorted(run, run, side="right")
-    return Kernels(
-        frame,
-        frame["name"].fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1,
-        (ends - np.arange(len(run))).astype(np.int64),
-    )
+        "pid", "step", "kind", "root_op", "launch_ns", call_ns="start_ns"
+    )[rows_of(trace.launches["id"], work["launch"])]
+    call, pid = launches["call_ns"].to_numpy(), launches["pid"].to_numpy()
+    runs = [
+        np.zeros(len(work), np.int64) if across_sync else _waits_before(trace, pid, call),
+        pid,
+        numbered(launches["step"])[0],
+        *(work[c].to_numpy() for c in ("stream", "device")),
+    ]
+    order = np.lexsort((work["id"].to_numpy(), work["start_ns"].to_numpy(), call, *runs[1:]))
+    cut = np.zeros(max(len(order) - 1, 0), np.bool_)
+    for run in runs:
+        cut |= run[order[1:]] != run[order[:-1]]
+    ends = np.append(np.flatnonzero(cut) + 1, len(order))
+    room = np.repeat(ends, np.diff(ends, prepend=0)) - np.arange(len(order))
+    frame = work.select("name", "dur_ns", "launch").hstack(launches.drop("pid", "step"))[order]
+    return Kernels(frame, numbered(frame["name"].fill_null(""))[0], room.astype(np.int64))
+
+
+def _waits_before(trace: Trace, pid: Ints, call: Ints) -> Ints:
+    """How often each call's process had begun to wait for the device when the call began."""
+    count = np.zeros(len(call), np.int64)
+    for (process,), waits in waiting_calls(trace).group_by("pid"):
+        here = pid == process
+        count[here] = np.searchsorted(waits["start_ns"].sort().to_numpy(), call[here], side="right")
+    return count
 
 
 class Windows:
@@ -86,10 +114,19 @@ class Windows:
     def _joined(self, numbers: Ints, offset: int, length: int) -> Ints:
         """Number the pairs (window here, window `offset` on); they cover `length` kernels."""
         fits = np.flatnonzero(self._room >= length)
-        pair = numbers[fits] * (len(numbers) + 1) + numbers[fits + offset]
+        pair = numbers[fits] * (int(numbers.max()) + 1) + numbers[fits + offset]
         result = np.full(len(numbers), -1, np.int64)
-        result[fits] = np.unique(pair, return_inverse=True)[1]
+        result[fits] = _dense(pair)
         return result
+
+
+def _dense(numbers: Ints) -> Ints:
+    """The numbers from 0 on, as many as there are different ones; equal ones stay equal."""
+    if len(numbers) and (most := int(numbers.max())) < 4 * len(numbers):
+        found = np.zeros(most + 1, np.bool_)
+        found[numbers] = True
+        return np.asarray((np.cumsum(found) - 1)[numbers], np.int64)
+    return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
 
 
 def spaced(places: Ints, length: int) -> Bools:

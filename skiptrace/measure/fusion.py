@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
+from skiptrace.measure.keys import numbered
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.schema import FUSION_CANDIDATES, FUSION_SAVINGS, conform, empty
 from skiptrace.model.trace import Trace
@@ -96,15 +98,19 @@ def fusion(
     for size, chains in zip(sizes, found, strict=True):
         fused = eager - int(chains.frame["launches_saved"].sum())
         rows.append((size, chains.unique, len(chains.frame), eager, fused, eager / fused))
-    lists = [_described(trace, kernels, chains) for chains in found]
-    candidates, alone = (
-        pl.concat(
-            conform(pl.concat([frame, more], how="horizontal"), FUSION_CANDIDATES)
-            for frame, more in zip(frames, lists, strict=True)
-        )
-        for frames in ([chains.frame for chains in found], [chains.alone for chains in found])
+    roots = numbered(names_of(trace.whole.ops, kernels.frame["root_op"]))
+    lists = [_described(kernels, roots, chains) for chains in found]
+    candidates, alone = [], []
+    for i, (chains, more) in enumerate(zip(found, lists, strict=True)):
+        keep = np.flatnonzero(chains.ranked & _is_maximal(i, found))
+        candidates.append(chains.frame.hstack(more))
+        alone.append(chains.alone[keep].hstack(more[keep]))
+    ranking = pl.concat(alone).sort("host_ns", "length", descending=True, maintain_order=True)
+    return Fusion(
+        conform(pl.concat(candidates), FUSION_CANDIDATES),
+        _savings(rows),
+        conform(ranking, FUSION_CANDIDATES),
     )
-    return Fusion(candidates, _savings(rows), _ranking(alone, found))
 
 
 def _checked(lengths: object, threshold: object) -> list[int]:
@@ -139,45 +145,48 @@ class _Chains:
 
 def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -> _Chains:
     places = np.flatnonzero(windows >= 0)
-    _, first, which, count = np.unique(
-        windows[places], return_index=True, return_inverse=True, return_counts=True
-    )
-    first = places[first]
+    which = windows[places]
+    count = np.bincount(which)
+    first = np.empty(len(count), np.int64)
+    first[which[::-1]] = places[::-1]  # the first is written last
     first_count = np.bincount(kernels.names)[kernels.names[first]]
     proximity = count / first_count
     is_candidate: Bools = proximity >= threshold
     starts = places[is_candidate[which]]
     owner = (np.cumsum(is_candidate) - 1)[which[is_candidate[which]]]
-    chains = pl.DataFrame(
-        {
-            "length": np.full(len(first), length),
-            "count": count,
-            "first_count": first_count,
-            "proximity": proximity,
-        }
-    ).filter(pl.Series(is_candidate))
+    first, count = first[is_candidate], count[is_candidate]
     together = spaced(starts, length)
     # Of a loop's many rotations one stays: that which such a resolution of the repeated ones takes.
-    again = np.flatnonzero(count[is_candidate][owner] > 1)
-    ranked = np.zeros(len(chains), np.bool_)
+    again = np.flatnonzero(count[owner] > 1)
+    ranked = np.zeros(len(first), np.bool_)
     ranked[owner[again[spaced(starts[again], length)]]] = True
     # Chain by chain: moved so far apart that those of two chains never overlap.
     by_chain = np.argsort(owner, kind="stable")
     alone = np.zeros(len(starts), np.bool_)
     alone[by_chain] = spaced((owner * (len(windows) + length) + starts)[by_chain], length)
     resolved, single = (
-        chains.with_columns(**_figures(kernels, starts[taken], owner[taken], length, len(chains)))
+        _figures(kernels, starts[taken], owner[taken], length, len(first))
         for taken in (together, alone)
     )
-    ranked &= (single["launches_saved"] > 0).to_numpy()
-    order = np.lexsort((first[is_candidate], -resolved["launches_saved"].to_numpy()))
+    ranked &= single["launches_saved"] > 0
+    order = np.lexsort((first, -resolved["launches_saved"]))
+    common = {
+        "length": np.full(len(first), length),
+        "count": count,
+        "first_count": first_count[is_candidate],
+        "proximity": proximity[is_candidate],
+    }
+    frame, frame_alone = (
+        pl.DataFrame({name: values[order] for name, values in (common | figures).items()})
+        for figures in (resolved, single)
+    )
     return _Chains(
         length,
-        len(first),
-        resolved[order],
-        single[order],
+        len(is_candidate),
+        frame,
+        frame_alone,
         ranked[order],
-        first[is_candidate][order],
+        first[order],
         starts,
         np.argsort(order)[owner],
         windows,
@@ -186,75 +195,40 @@ def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -
 
 def _figures(
     kernels: Kernels, taken: Ints, owner: Ints, length: int, chains: int
-) -> dict[str, pl.Series]:
+) -> dict[str, Ints]:
     """Per candidate: its instances, and the sums over them."""
-    sums = {"instances": np.bincount(owner, minlength=chains)} | {
+    call = kernels.frame["call_ns"].to_numpy()
+    over = {name: total[taken + length] - total[taken] for name, total in kernels.running.items()}
+    over["launches_saved"] = np.maximum(over["launches_saved"] - 1, 0)
+    over["host_ns"] = call[taken + length - 1] - call[taken]
+    return {"instances": np.bincount(owner, minlength=chains)} | {
         name: np.bincount(owner, values, minlength=chains).astype(np.int64)
-        for name, values in _instance_sums(kernels, taken, length).items()
-    }
-    return {name: pl.Series(values) for name, values in sums.items()}
-
-
-def _instance_sums(kernels: Kernels, taken: Ints, length: int) -> dict[str, Ints]:
-    """Per instance: launches saved, kernel and launch time, host time from first to last launch."""
-    frame = kernels.frame
-    single = (frame["kind"] == "kernel").to_numpy().astype(np.int64)
-    call = frame["call_ns"].to_numpy()
-    launch = np.where(
-        frame["launch"].is_first_distinct().to_numpy(), frame["launch_ns"].to_numpy(), 0
-    )
-
-    def window_sum(values: Ints) -> Ints:
-        total = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
-        return np.asarray(total[taken + length] - total[taken], np.int64)
-
-    return {
-        "launches_saved": np.maximum(window_sum(single) - 1, 0),
-        "kernel_ns": window_sum(frame["dur_ns"].to_numpy()),
-        "launch_ns": window_sum(launch),
-        "host_ns": call[taken + length - 1] - call[taken],
+        for name, values in over.items()
     }
 
 
-def _described(trace: Trace, kernels: Kernels, chains: _Chains) -> pl.DataFrame:
+def _described(kernels: Kernels, roots: tuple[Ints, pl.Series], chains: _Chains) -> pl.DataFrame:
     """The kernel names of each candidate, and the root operators in which it occurs."""
-    inside = chains.first[:, None] + np.arange(chains.length)
-    names = pl.DataFrame(
-        {
-            "row": np.repeat(np.arange(len(chains.first)), chains.length),
-            "chain": kernels.frame["name"].gather(inside.ravel()),
-        }
-    )
-    roots = names_of(trace.whole.ops, kernels.frame["root_op"])
-    return (
-        names.group_by("row", maintain_order=True)
-        .agg("chain")
-        .select("chain", _roots(roots, chains).alias("root_ops"))
-    )
+    if len(chains.first):
+        inside = sliding_window_view(kernels.names.astype(np.uint32), chains.length)[chains.first]
+        lists = kernels.labels.gather(inside.ravel()).reshape(inside.shape).arr.to_list()
+    else:
+        lists = pl.Series(dtype=pl.List(pl.String))
+    return pl.DataFrame({"chain": lists, "root_ops": _roots(*roots, chains)})
 
 
-def _roots(roots: pl.Series, chains: _Chains) -> pl.Series:
+def _roots(numbers: Ints, names: pl.Series, chains: _Chains) -> pl.Series:
     """Root operators of each candidate over all its occurrences, by the place in the chain."""
-    names = roots.drop_nulls().unique().sort()
-    code = roots.replace_strict(names, range(len(names)), default=-1, return_dtype=pl.Int64)
-    codes = code.fill_null(-1).to_numpy()
     # From the last place to the first, so that what stays is where the operator first occurs.
-    place = np.full((len(chains.first), len(names) + 1), -1)
+    place = np.full((len(chains.first), len(names) + 1), -1, np.int32)
     for offset in reversed(range(chains.length)):
-        place[chains.owner, codes[chains.starts + offset]] = offset
+        place[chains.owner, numbers[chains.starts + offset]] = offset
     row, column = np.nonzero(place[:, :-1] >= 0)
-    found = pl.DataFrame({"row": row, "at": place[row, column], "name": names.gather(column)})
-    lists = found.sort("row", "at", "name").group_by("row").agg("name")
+    order = np.lexsort((place[row, column], row))  # of one place by name, as they are
+    found = pl.DataFrame({"row": row[order], "name": names.gather(column[order])})
+    lists = found.group_by("row", maintain_order=True).agg("name")
     rows = pl.DataFrame({"row": np.arange(len(chains.first))})
     return rows.join(lists, on="row", how="left", maintain_order="left")["name"].fill_null([])
-
-
-def _ranking(alone: pl.DataFrame, found: list[_Chains]) -> pl.DataFrame:
-    """Repeated candidates that no longer one with the same count contains, by host time saved."""
-    keep = np.concatenate([c.ranked & _is_maximal(i, found) for i, c in enumerate(found)])
-    return alone.filter(pl.Series(keep)).sort(
-        "host_ns", "length", descending=True, maintain_order=True
-    )
 
 
 def _is_maximal(index: int, found: list[_Chains]) -> Bools:
@@ -267,12 +241,15 @@ def _is_maximal(index: int, found: list[_Chains]) -> Bools:
     number = short.windows[short.first]
     by_number = np.argsort(number)
     for longer in found[index + 1 :]:
-        inner = longer.first[:, None] + np.arange(longer.length - short.length + 1)
-        held = short.windows[inner.ravel()]
+        again = longer.frame["count"].to_numpy() > 1  # only what is repeated is ranked
+        if not again.any():
+            continue
+        inside = longer.length - short.length + 1
+        held = sliding_window_view(short.windows, inside)[longer.first[again]].ravel()
         place = np.searchsorted(number, held, sorter=by_number)
         place = by_number[np.minimum(place, len(number) - 1)]
         same = number[place] == held
-        outer_count = np.repeat(longer.frame["count"].to_numpy(), inner.shape[1])
+        outer_count = np.repeat(longer.frame["count"].to_numpy()[again], inside)
         keep[place[same & (count[place] == outer_count)]] = False
     return keep
 

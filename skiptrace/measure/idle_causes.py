@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
 from skiptrace.measure.keys import check_key, largest_first
+from skiptrace.model.nesting import link_to_row
 from skiptrace.model.schema import ACTIVITIES, IDLE_CAUSES, IDLE_KEYS, conform
 from skiptrace.model.trace import Trace
 
@@ -43,7 +45,9 @@ def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
     gaps = find_gaps(trace)
     if by == "step":
         return _summed(gaps.select("gap", name="step", ns="dur_ns"), by)
-    return _summed((op_pieces if by == "op" else python_pieces)(trace, gaps), by)
+    names, pieces = (op_pieces if by == "op" else python_pieces)(trace, gaps)
+    gap, row, ns = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    return _summed(pl.DataFrame({"gap": gap, "name": link_to_row(names, row), "ns": ns}), by)
 
 
 def by_cause(gaps: pl.DataFrame) -> pl.DataFrame:
@@ -53,19 +57,24 @@ def by_cause(gaps: pl.DataFrame) -> pl.DataFrame:
 
 def by_activity(gaps: pl.DataFrame) -> pl.DataFrame:
     """The gaps of `gap_causes` divided by activity."""
-    columns = {f"{name}_ns": name for name in ACTIVITIES}
-    pieces = (
-        gaps.select("gap", *columns)
-        .rename(columns)
-        .unpivot(index="gap", variable_name="name", value_name="ns")
+    columns = [gaps[f"{name}_ns"] for name in ACTIVITIES]
+    sums = pl.DataFrame(
+        {
+            "activity": ACTIVITIES,
+            "gaps": [int((column > 0).sum()) for column in columns],
+            "idle_ns": [int(column.sum()) for column in columns],
+        }
     )
-    return _summed(pieces.filter(pl.col("ns") > 0), "activity")
+    return _with_shares(sums.filter(pl.col("gaps") > 0), "activity")
 
 
 def _summed(pieces: pl.DataFrame, by: str) -> pl.DataFrame:
-    frame = (
-        pieces.group_by(pl.col("name").alias(by))
-        .agg(gaps=pl.col("gap").n_unique(), idle_ns=pl.col("ns").sum())
-        .with_columns(idle_share=pl.col("idle_ns") / pl.col("idle_ns").sum())
+    sums = pieces.group_by(pl.col("name").alias(by)).agg(
+        gaps=pl.col("gap").n_unique(), idle_ns=pl.col("ns").sum()
     )
+    return _with_shares(sums, by)
+
+
+def _with_shares(sums: pl.DataFrame, by: str) -> pl.DataFrame:
+    frame = sums.with_columns(idle_share=pl.col("idle_ns") / pl.col("idle_ns").sum())
     return conform(largest_first(frame, [by], "idle_ns"), (IDLE_KEYS[by], *IDLE_CAUSES))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
-from skiptrace.measure.activity import ThreadActivity, thread_activities
+from skiptrace.measure.activity import thread_activities
+from skiptrace.measure.behaviour import Host, host_of, named
+from skiptrace.measure.keys import numbered
 from skiptrace.model import categories as cats
-from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
 from skiptrace.model.schema import ACTIVITIES, IDLE_GAPS, conform, empty
 from skiptrace.model.steps import ALL, is_one_step
-from skiptrace.model.trace import Trace
+from skiptrace.model.trace import Trace, Whole
 from skiptrace.thresholds import SYNC_SLACK
+
+_TOGETHER = 1 << 14
+"""Gaps cut at a time: what they are cut into is several times as much, and stays small."""
 
 
 def idle_gaps(trace: Trace) -> pl.DataFrame:
@@ -49,15 +57,15 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
 def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     """Add the operator and the Python frame that held most of each gap."""
     return gaps.with_columns(
-        host_op=_main_holder(gaps, op_pieces(trace, gaps)),
-        host_python=_main_holder(gaps, python_pieces(trace, gaps)),
+        host_op=_main_holders(len(gaps), *op_pieces(trace, gaps)),
+        host_python=_main_holders(len(gaps), *python_pieces(trace, gaps)),
     )
 
 
-def gap_causes(trace: Trace) -> pl.DataFrame:
-    """The gaps of `find_gaps`, with their activities and cause."""
+def gap_causes(trace: Trace, host: Host | None = None) -> pl.DataFrame:
+    """The gaps of `find_gaps`, with their activities and cause; `host` if it is at hand."""
     gaps = find_gaps(trace)
-    amounts, waited = _activities(trace, gaps)
+    amounts, waited = _activities(trace, gaps, host or host_of(trace))
     return gaps.with_columns(
         *(pl.Series(f"{name}_ns", amounts[name]) for name in ACTIVITIES),
         _causes(amounts, waited, gaps["dur_ns"].to_numpy()).alias("cause"),
@@ -67,64 +75,53 @@ def gap_causes(trace: Trace) -> pl.DataFrame:
 def find_gaps(trace: Trace) -> pl.DataFrame:
     """The gaps, with the work that ends each and that work's launch.
 
-    Columns ``gap``, ``device``, ``start_ns``, ``end_ns``, ``dur_ns``, ``next_work``, ``is_first``
-    (of its launch), ``stream``, and of the launch (null where unlinked) ``launch``, ``call_ns``
-    (its start), ``return_ns``, ``pid``, ``tid``, ``op``, ``step``.
+    Columns ``gap``, ``device``, ``start_ns``, ``end_ns``, ``dur_ns``, ``next_work``, ``stream``,
+    and of the launch (null where unlinked) ``launch``, ``call_ns`` (its start), ``return_ns``,
+    ``pid``, ``tid``, ``op``, ``step``.
     """
     launches = trace.whole.launches.select(
         "pid",
         "tid",
         "op",
         "step",
-        launch="id",
         call_ns="start_ns",
         return_ns=pl.col("start_ns") + pl.col("dur_ns"),
     )
-    end = pl.col("start_ns") + pl.col("dur_ns")
-    spans = trace.work.group_by("device").agg(low=pl.col("start_ns").min(), high=end.max())
-    works = (
-        trace.whole.work.select("id", "start_ns", "dur_ns", "device", "stream", "launch")
-        .join(spans, on="device")
-        .filter((pl.col("start_ns") <= pl.col("high")) & (end >= pl.col("low")))
-        .join(launches, on="launch", how="left")
-        .sort("device", "start_ns", "call_ns", "id", nulls_last=True)
-        .with_columns(end_ns=end)
-    )
+    work = _work_around(trace)
+    row = rows_of(trace.whole.launches["id"], work["launch"])
+    call = link_to_row(launches["call_ns"], row).fill_null(np.iinfo(np.int64).max).to_numpy()
+    ids, device, start, dur = (work[c].to_numpy() for c in ("id", "device", "start_ns", "dur_ns"))
+    order = np.lexsort((ids, call, start, device))
     parts = []
-    for _, group in works.group_by("device", maintain_order=True):
-        low, high, after = gaps_between(group["start_ns"].to_numpy(), group["end_ns"].to_numpy())
-        parts.append(
-            group[after].with_columns(
-                start_ns=pl.Series(low), end_ns=pl.Series(high), next_work="id"
-            )
-        )
-    gaps = pl.concat(parts) if parts else works.with_columns(next_work="id")
+    for group in np.split(order, np.flatnonzero(np.diff(device[order])) + 1):
+        low, high, after = gaps_between(start[group], start[group] + dur[group])
+        parts.append((low, high, group[after]))
+    low, high, ending = (np.concatenate(part) for part in zip(*parts, strict=True))
+    gaps = work.select("device", "stream", "launch", next_work="id")[ending].with_columns(
+        *(link_to_row(column, row[ending]).alias(column.name) for column in launches),
+        start_ns=pl.Series(low),
+        end_ns=pl.Series(high),
+        dur_ns=pl.Series(high - low),
+    )
     if is_one_step(trace.whole.steps):  # then unlinked work has that step too
         gaps = gaps.with_columns(step=pl.lit(ALL))
-    first = (
-        trace.whole.work.filter(pl.col("launch").is_not_null())
-        .sort("start_ns", "id")
-        .unique(["launch", "device"], keep="first", maintain_order=True)["id"]
+    return gaps.with_row_index("gap")
+
+
+def _work_around(trace: Trace) -> pl.DataFrame:
+    """All work, own or background, between each device's first and last own work."""
+    if trace.window is None:
+        return trace.work
+    end = pl.col("start_ns") + pl.col("dur_ns")
+    spans = trace.work.group_by("device").agg(low=pl.col("start_ns").min(), high=end.max())
+    inside = (
+        (pl.col("device") == device) & (pl.col("start_ns") <= high) & (end >= low)
+        for device, low, high in spans.iter_rows()
     )
-    return gaps.select(
-        "device",
-        "start_ns",
-        "end_ns",
-        "next_work",
-        "stream",
-        "launch",
-        "call_ns",
-        "return_ns",
-        "pid",
-        "tid",
-        "op",
-        "step",
-        dur_ns=pl.col("end_ns") - pl.col("start_ns"),
-        is_first=pl.col("next_work").is_in(first.implode()),
-    ).with_row_index("gap")
+    return trace.whole.work.filter(pl.any_horizontal(pl.lit(value=False), *inside))
 
 
-def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bools]:
+def _activities(trace: Trace, gaps: pl.DataFrame, host: Host) -> tuple[dict[str, Ints], Bools]:
     """Per gap the time of each activity, and whether a wait covers its start."""
     low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
     linked = gaps["launch"].is_not_null().to_numpy()
@@ -133,29 +130,38 @@ def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bool
     amounts = {name: np.zeros(len(gaps), np.int64) for name in ACTIVITIES}
     amounts["unknown"] = np.where(linked, 0, high - low)
     waited = np.zeros(len(gaps), np.bool_)
-    for rows, activity in by_thread(gaps, thread_activities(trace)):
-        for name, amount in activity.amounts(low[rows], call[rows]).items():
+    threads = thread_activities(trace, host)
+    for thread, rows in _by_thread(gaps).items():
+        for name, amount in threads[thread].amounts(low[rows], call[rows]).items():
             amounts[name][rows] = amount
         # A wait that began after the launch delayed nothing: what it covers had been launched.
-        waited[rows] = contains(activity.waits, low[rows]) & (low < call)[rows]
+        waited[rows] = contains(threads[thread].waits, low[rows]) & (low < call)[rows]
     amounts["launch"] += np.where(linked, back - call, 0)
     depends = _depends(trace, gaps)
     amounts["dependency"] = np.where(linked & depends, high - back, 0)
     amounts["device"] = np.where(linked & ~depends, high - back, 0)
-    inside = linked & ~gaps["is_first"].to_numpy()
+    inside = _inside_graph(trace, gaps)
     for name in ACTIVITIES:  # inside a graph the device is on its own
         amounts[name][inside] = (high - low)[inside] if name == "device" else 0
     return amounts, waited
 
 
-def by_thread(
-    gaps: pl.DataFrame, threads: dict[tuple[int, int], ThreadActivity]
-) -> list[tuple[Ints, ThreadActivity]]:
+def _by_thread(gaps: pl.DataFrame) -> dict[Thread, Ints]:
     """The rows of linked gaps by launching thread."""
-    rows = gaps.filter(pl.col("launch").is_not_null()).partition_by(
-        "pid", "tid", as_dict=True, maintain_order=True
+    rows = np.flatnonzero(gaps["launch"].is_not_null().to_numpy())
+    where = (gaps[c].gather(rows).to_numpy() for c in ("pid", "tid", "start_ns"))
+    return {thread: rows[part] for thread, part in thread_rows(*where).items()}
+
+
+def _inside_graph(trace: Trace, gaps: pl.DataFrame) -> Bools:
+    """Whether the work that ends a gap is not the first of its launch on its device."""
+    several = trace.whole.launches.filter(pl.col("works") > 1)["id"]
+    later = (
+        trace.whole.work.filter(pl.col("launch").is_in(several.implode()))
+        .sort("start_ns", "id")
+        .filter(~pl.struct("launch", "device").is_first_distinct())["id"]
     )
-    return [(group["gap"].to_numpy().astype(np.int64), threads[key]) for key, group in rows.items()]
+    return gaps["next_work"].is_in(later.implode()).to_numpy()
 
 
 def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
@@ -165,37 +171,43 @@ def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
     peers may be late.
     """
     whole = trace.whole
-    collective = whole.work.filter(
-        pl.col("id").is_in(whole.collectives.implode())
-        | (pl.col("name").str.contains(cats.COLLECTIVES) & (pl.col("kind") == "kernel"))
-    )["id"]
-    previous = (
-        whole.work.sort("device", "stream", "start_ns", "id")
-        .join(
-            whole.launches.select(launch="id", call_ns="start_ns"),
-            on="launch",
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(launched=pl.coalesce("call_ns", "start_ns"))  # unlinked: by then at latest
-        .select(next_work="id", since=pl.col("launched").shift(1).over("device", "stream"))
+    row = rows_of(whole.work["id"], gaps["next_work"])
+    ending = whole.work.select("id", "name", "kind")[row]
+    collective = ending["id"].is_in(whole.collectives.implode()) | (
+        named(ending["name"], cats.COLLECTIVES) & (ending["kind"] == "kernel")
     )
-    gaps = gaps.join(previous, on="next_work", how="left", maintain_order="left").with_columns(
-        since=pl.col("since").fill_null(np.iinfo(np.int64).min)
-    )
+    depends: Bools = collective.fill_null(value=False).to_numpy()
     recorded = whole.syncs.filter(pl.col("sync_kind").str.contains(cats.STREAM_WAIT_RECORD))
-    told = whole.calls.filter(pl.col("name").str.contains(cats.STREAM_WAITS))
+    told = whole.calls.filter(named(whole.calls["name"], cats.STREAM_WAITS))
+    if recorded.is_empty() and told.is_empty():
+        return depends
+    gaps = gaps.with_columns(since=pl.Series(_previous_launch(whole)[row]))
     where = recorded.filter(pl.col("correlation").is_not_null()).select(
         "device", "stream", "correlation"
     )
-    waits = (
-        _any_between(recorded, gaps, ["device", "stream"])
+    return (
+        depends
+        | _any_between(recorded, gaps, ["device", "stream"])
         # A call says when and who; only a record of it says which stream.
         | _any_between(told.join(where, on="correlation"), gaps, ["device", "stream", "pid", "tid"])
         | _any_between(told.join(where, on="correlation", how="anti"), gaps, ["pid", "tid"])
     )
-    is_collective = gaps["next_work"].is_in(collective.implode()).to_numpy()
-    return np.asarray(waits | is_collective, np.bool_)
+
+
+def _previous_launch(whole: Whole) -> Ints:
+    """For each work, when the one before it on its stream was launched; long ago where none."""
+    work = whole.work
+    row = rows_of(whole.launches["id"], work["launch"])
+    start = work["start_ns"]
+    # What has no launch was launched by its start at latest.
+    launched = link_to_row(whole.launches["start_ns"], row).fill_null(start).to_numpy()
+    device, stream = work["device"].to_numpy(), work["stream"].to_numpy()
+    order = np.lexsort((work["id"].to_numpy(), start.to_numpy(), stream, device))
+    before, after = order[:-1], order[1:]
+    same = (device[before] == device[after]) & (stream[before] == stream[after])
+    previous = np.full(len(work), np.iinfo(np.int64).min)
+    previous[after[same]] = launched[before[same]]
+    return previous
 
 
 def _any_between(marks: pl.DataFrame, gaps: pl.DataFrame, keys: list[str]) -> Bools:
@@ -225,77 +237,86 @@ def _causes(amounts: dict[str, Ints], waited: Bools, length: Ints) -> pl.Series:
     cause = np.argmax(table, axis=0)  # the first of equal ones
     busy = sum(amounts[name] for name in ("python", "dataloader", "alloc", "copy"))
     cause = np.where(waited & (busy <= SYNC_SLACK * length), ACTIVITIES.index("sync"), cause)
-    return pl.Series(np.array(ACTIVITIES, dtype=object)[cause], dtype=pl.String)
+    return pl.Series(ACTIVITIES, dtype=pl.String).gather(cause)
 
 
-def op_pieces(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
-    """Each gap cut by the innermost operator: ``gap``, ``name`` (or null), ``ns``."""
-    after = gaps.select("gap", id="op", ns=pl.col("end_ns") - _call()).filter(pl.col("ns") > 0)
-    return _pieces(trace.whole.ops, gaps, after)
+class Pieces(NamedTuple):
+    """Gaps cut by what held them: row of the gap, row of the holder (-1: none), nanoseconds."""
+
+    gap: Ints
+    row: Ints
+    ns: Ints
 
 
-def python_pieces(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
+def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator[Pieces]]:
+    """Each gap cut by the innermost operator; after the launch, the launch's operator.
+
+    The names of the holders by row, and the pieces.
+    """
+    ops = trace.whole.ops
+    if trace.window is not None:
+        low, high = gaps["start_ns"].min(), gaps["end_ns"].max()
+        during = (pl.col("start_ns") < high) & (pl.col("start_ns") + pl.col("dur_ns") > low)
+        near = ops.filter(during | pl.col("id").is_in(gaps["op"].implode()))
+        if 2 * len(near) < len(ops):  # of most operators the known parents are worth more
+            ops = near.drop("parent")
+    return ops["name"], _pieces(Nest(ops), gaps, rows_of(ops["id"], gaps["op"]))
+
+
+def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator[Pieces]]:
     """Each gap cut by the deepest Python frame; after the launch, the frame around the launch."""
-    frames = trace.whole.python
-    linked = gaps.filter(pl.col("launch").is_not_null())
-    row = Nest(frames).at(*(linked[c].to_numpy() for c in ("pid", "tid", "call_ns")))
-    after = (
-        linked.with_columns(link_to_row(frames["id"], row).alias("around"))
-        .select("gap", id="around", ns=pl.col("end_ns") - _call())
-        .filter(pl.col("ns") > 0)
+    nest = Nest(trace.whole.python)
+    around = np.full(len(gaps), -1)
+    linked = gaps["launch"].is_not_null().to_numpy()
+    around[linked] = nest.at(
+        *(gaps[c].filter(linked).to_numpy() for c in ("pid", "tid", "call_ns"))
     )
-    after = pl.concat(
-        [
-            after,
-            gaps.filter(pl.col("launch").is_null()).select(
-                "gap", id=pl.lit(None, pl.Int64), ns="dur_ns"
-            ),
-        ]
-    )
-    return _pieces(frames, gaps, after)
+    return trace.whole.python["name"], _pieces(nest, gaps, around)
 
 
-def _call() -> pl.Expr:
-    """The launch's start, moved into the gap; the gap's start where it has no launch."""
-    return (
-        pl.col("call_ns").clip(pl.col("start_ns"), pl.col("end_ns")).fill_null(pl.col("start_ns"))
-    )
-
-
-def _pieces(frame: pl.DataFrame, gaps: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Pieces before the launch by the thread's timeline over `frame`, then those `after` it."""
-    nest = Nest(frame)
-    before = gaps.filter(pl.col("launch").is_not_null()).with_columns(until=_call())
-    parts = [after]
-    for (pid, tid), group in before.group_by("pid", "tid", maintain_order=True):
-        bounds, rows = nest.timeline(int(pid), int(tid))
-        which, segment, length = overlay(
-            group["start_ns"].to_numpy(), group["until"].to_numpy(), bounds
-        )
-        row = rows[segment] if len(rows) else np.full(len(which), -1)
-        row = np.where(segment >= 0, row, -1)
-        parts.append(
-            pl.DataFrame(
-                {
-                    "gap": group["gap"].gather(which),
-                    "id": link_to_row(frame["id"], row),
-                    "ns": length,
-                }
+def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
+    """Pieces before the launch by the thread's timeline, then one of the row `around` it."""
+    low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
+    until = np.clip(gaps["call_ns"].fill_null(gaps["start_ns"]).to_numpy(), low, high)
+    if not len(nest.order):  # Python frames are seldom recorded
+        gaps = gaps.with_columns(launch=pl.lit(None))
+    alone = np.flatnonzero(gaps["launch"].is_null().to_numpy())
+    yield Pieces(alone, np.full(len(alone), -1), (high - low)[alone])
+    for thread, linked in _by_thread(gaps).items():
+        bounds, innermost = nest.timeline(*thread)
+        for first in range(0, len(linked), _TOGETHER):
+            rows = linked[first : first + _TOGETHER]
+            after = rows[high[rows] > until[rows]]
+            which, segment, length = overlay(low[rows], until[rows], bounds)
+            row = np.where(segment >= 0, innermost[segment], -1) if len(bounds) else segment
+            yield Pieces(
+                np.concatenate((after, rows[which])),
+                np.concatenate((around[after], row)),
+                np.concatenate(((high - until)[after], length)),
             )
-        )
-    return (
-        pl.concat(parts)
-        .join(frame.select("id", "name"), on="id", how="left", maintain_order="left")
-        .select("gap", "name", "ns")
-    )
 
 
-def _main_holder(gaps: pl.DataFrame, pieces: pl.DataFrame) -> pl.Series:
+def _main_holders(gaps: int, names: pl.Series, pieces: Iterator[Pieces]) -> pl.Series:
     """Per gap the name that held most of it; null where most was in no operator or frame."""
-    longest = (
-        pieces.group_by("gap", "name")
-        .agg(pl.col("ns").sum())
-        .sort("gap", -pl.col("ns"), "name", nulls_last=True)
-        .unique("gap", keep="first", maintain_order=True)
-    )
-    return gaps.join(longest, on="gap", how="left", maintain_order="left")["name"]
+    # Numbered in their order, since the first of equal holders is taken; null comes last.
+    number, different = numbered(names)
+    none = len(different)
+    number = np.append(number, none)
+    result = np.full(gaps, none)
+    for part in pieces:
+        name = number[part.row]
+        key = part.gap * (none + 1) + name
+        order = np.argsort(key, kind="stable")
+        first = _begins(key[order])
+        held = np.add.reduceat(part.ns[order], first)
+        gap, holder = part.gap[order[first]], name[order[first]]
+        start = _begins(gap)
+        most = np.repeat(np.maximum.reduceat(held, start), np.diff(start, append=len(gap)))
+        found = np.flatnonzero(held == most)[::-1]
+        result[gap[found]] = holder[found]  # the first is written last
+    return link_to_row(different, np.where(result < none, result, -1))
+
+
+def _begins(values: Ints) -> Ints:
+    """Where runs of equal values begin."""
+    return np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
+from skiptrace.intervals import Ints
 
 
 def check_key(what: str, given: object, valid: Iterable[str]) -> str:
@@ -25,6 +26,13 @@ def check_keys(given: str | Sequence[str], valid: Mapping[str, object]) -> list[
     if not keys:
         raise UnknownKeyError.of("by", given, valid)
     return list(dict.fromkeys(check_key("by", key, valid) for key in keys))
+
+
+def numbered(names: pl.Series) -> tuple[Ints, pl.Series]:
+    """Names as numbers that sort as they do, null last, and the different names by number."""
+    different = names.drop_nulls().unique().sort()
+    numbers = names.cast(pl.Enum(different)).to_physical().cast(pl.Int64)
+    return numbers.fill_null(len(different)).to_numpy(), different
 
 
 def largest_first(frame: pl.DataFrame, keys: Sequence[str], amount: str) -> pl.DataFrame:

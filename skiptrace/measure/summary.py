@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
-from skiptrace.measure.behaviour import blocking_calls, launching_threads, thread_intervals
+from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.keys import check_key
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
+from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import SUMMARY, conform
 from skiptrace.model.steps import ALL, is_one_step
@@ -50,7 +51,13 @@ def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl
     ----------
     IL, AKD and GPU idle: arXiv 2504.11750. HDBI: after TaxBreak, arXiv 2603.12465.
     """
-    if check_key("by", by, ("step", "trace")) == "trace":
+    check_key("by", by, ("step", "trace"))
+    return figures(trace, by, floor, host_of(trace))
+
+
+def figures(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFrame:
+    """The rows of `summary`, with what the host did at hand."""
+    if by == "trace":
         steps = pl.DataFrame(
             [(ALL, *_extent(trace), None)],
             schema={"step": pl.String, "start_ns": pl.Int64, "dur_ns": pl.Int64, "pid": pl.Int64},
@@ -72,7 +79,7 @@ def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl
         .with_columns(il_ns=pl.when(pl.col("il_ns") > 0).then("il_ns"))
     )
     frame = frame.with_columns(
-        gpu_idle_ns=_idle(trace, work, frame, step), cpu_busy_ns=_cpu_busy(trace, frame)
+        gpu_idle_ns=_idle(trace, work, frame, step), cpu_busy_ns=_cpu_busy(host, frame)
     )
     return conform(_derive(frame), SUMMARY)
 
@@ -81,9 +88,8 @@ def own_work(trace: Trace) -> pl.DataFrame:
     """Work with the step in which it was launched; in a trace that is one step, all of it."""
     if trace.window is None and is_one_step(trace.steps):
         return trace.work.with_columns(step=pl.lit(ALL))
-    return trace.work.join(
-        trace.launches.select("step", launch="id"), on="launch", how="left", maintain_order="left"
-    )
+    row = rows_of(trace.launches["id"], trace.work["launch"])
+    return trace.work.with_columns(step=link_to_row(trace.launches["step"], row))
 
 
 def _extent(trace: Trace) -> tuple[int, int]:
@@ -106,7 +112,16 @@ def _join(steps: pl.DataFrame, figures: pl.DataFrame) -> pl.DataFrame:
 
 
 def _first_start(frame: pl.DataFrame, step: pl.Expr, what: str) -> pl.DataFrame:
-    return frame.group_by(step=step).agg(pl.col("start_ns").min().alias(f"first_{what}"))
+    runs = frame.select("start_ns", step=step)
+    name = runs["step"]
+    # Neighbours mostly share a step: one row for such a run leaves little to group.
+    begins = np.flatnonzero(name.ne_missing(name.shift(1)).to_numpy() | (np.arange(len(name)) == 0))
+    least = np.minimum.reduceat(runs["start_ns"].to_numpy(), begins) if len(begins) else begins
+    return (
+        pl.DataFrame({"step": name.gather(begins), "start_ns": least})
+        .group_by("step")
+        .agg(pl.col("start_ns").min().alias(f"first_{what}"))
+    )
 
 
 def _launch_sums(launches: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
@@ -118,13 +133,11 @@ def _launch_sums(launches: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
 def _work_sums(work: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
     kernel = pl.col("kind") == "kernel"
     end = pl.col("start_ns") + pl.col("dur_ns")
-    group = ["step", "device"]
-    reach = end.cum_max().shift(1).over(group)
+    reach = end.cum_max().shift(1).over("step", "device")
     # What each work adds to the union of those before it on its device.
     fresh = (end - pl.max_horizontal("start_ns", reach)).clip(0)
     return (
-        work.with_columns(step=step)
-        .sort("start_ns", "id")
+        in_start_order(work.with_columns(step=step))
         .with_columns(fresh=fresh)
         .group_by("step")
         .agg(
@@ -136,6 +149,11 @@ def _work_sums(work: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
             last=end.max(),
         )
     )
+
+
+def in_start_order(work: pl.DataFrame) -> pl.DataFrame:
+    """Rows by start, then id; for work, which stands nearly so, numpy's is the faster sort."""
+    return work[np.lexsort((work["id"].to_numpy(), work["start_ns"].to_numpy()))]
 
 
 def _idle(trace: Trace, work: pl.DataFrame, frame: pl.DataFrame, step: pl.Expr) -> pl.Series:
@@ -163,7 +181,7 @@ def lead_ns(trace: Trace, steps: pl.DataFrame) -> int:
 
     `steps` is the result of `summary`.
     """
-    first = own_work(trace).sort("start_ns", "id").unique("step", keep="first", maintain_order=True)
+    first = in_start_order(own_work(trace)).unique("step", keep="first", maintain_order=True)
     led = steps.filter(pl.col("il_ns").is_not_null()).join(
         first.select("step", "device", work_ns="start_ns"), on="step"
     )
@@ -175,18 +193,13 @@ def lead_ns(trace: Trace, steps: pl.DataFrame) -> int:
     return total
 
 
-def _cpu_busy(trace: Trace, frame: pl.DataFrame) -> pl.Series:
+def _cpu_busy(host: Host, frame: pl.DataFrame) -> pl.Series:
     """Per step: operators and calls of the launching threads of its process, less waits."""
     low = frame["first"].fill_null(0).to_numpy()
     high = low + frame["il_ns"].fill_null(0).to_numpy()
     by_process: dict[int, list[Intervals]] = {}
-    threads = launching_threads(trace)
-    ops, calls, blocked = (
-        thread_intervals(frame, threads)
-        for frame in (trace.whole.ops, trace.whole.calls, blocking_calls(trace))
-    )
-    for thread in threads:
-        inside = merge(ops[thread], calls[thread])
+    blocked = thread_intervals(pl.concat([host.waits, host.copies]), host.threads)
+    for thread, inside in host.inside.items():
         by_process.setdefault(thread[0], []).append(subtract(inside, blocked[thread]))
     everyone = merge(*(s for sets in by_process.values() for s in sets), EMPTY)
     busy: Ints = overlap(everyone, low, high)

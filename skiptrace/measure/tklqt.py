@@ -8,7 +8,7 @@ import polars as pl
 
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.model.launches import Floor, given_floors, split
-from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.rounding import median, p95
 from skiptrace.model.schema import TKLQT, TKLQT_KEYS, conform
 from skiptrace.model.trace import Trace
@@ -124,6 +124,4 @@ def _with_key(trace: Trace, launches: pl.DataFrame, key: str) -> pl.DataFrame:
 
 def names_of(frame: pl.DataFrame, ids: pl.Series) -> pl.Series:
     """Names of the rows of a frame with the given ids, null where an id is null."""
-    return pl.DataFrame({"id": ids}).join(
-        frame.select("id", "name"), on="id", how="left", maintain_order="left"
-    )["name"]
+    return link_to_row(frame["name"], rows_of(frame["id"], ids))

@@ -9,10 +9,28 @@ ends after its parent still has that parent, and is counted by health.
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TypeAlias
+
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Bools, Ints, distinct, last_above
+from skiptrace.intervals import Ints, last_above
+
+Thread: TypeAlias = tuple[int, int]
+"""A process and one of its threads."""
+
+
+def thread_rows(pid: Ints, tid: Ints, start: Ints) -> dict[Thread, Ints]:
+    """The rows of each thread, by start. Cheap where they stand in that order already."""
+    order = np.lexsort((start, tid, pid))
+    pid, tid = pid[order], tid[order]
+    cuts = np.flatnonzero((pid[1:] != pid[:-1]) | (tid[1:] != tid[:-1])) + 1
+    firsts = [0, *cuts.tolist()] if len(order) else []
+    return {
+        (int(pid[first]), int(tid[first])): rows
+        for first, rows in zip(firsts, np.split(order, cuts), strict=False)
+    }
 
 
 class Nest:
@@ -21,37 +39,44 @@ class Nest:
     Parameters
     ----------
     frame
-        Columns ``id``, ``pid``, ``tid``, ``start_ns``, ``dur_ns``.
+        Columns ``id``, ``pid``, ``tid``, ``start_ns``, ``dur_ns``; and ``parent`` where the
+        parents are known already.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        pid, tid, start, dur, ids = (
-            frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns", "id")
-        )
-        self._pids, self._tids = np.unique(pid), np.unique(tid)
-        self._times = distinct(start)
-        code, _ = self._code(pid, tid)
-        self.order: Ints = _order(code, start, dur, ids)
+        pid, tid, start, dur = (frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns"))
+        rows = thread_rows(pid, tid, start)
+        self.order: Ints = np.concatenate([np.empty(0, np.int64), *rows.values()])
         """Row of the frame at each place of the order."""
         self.starts: Ints = start[self.order]
-        self.ends: Ints = (start + dur)[self.order]
-        self.codes: Ints = code[self.order]
-        self._first = np.searchsorted(self.codes, self.codes, side="left")
-        self._key = self._keys(self.codes, self.starts)
+        self.ends: Ints = self.starts + dur[self.order]
+        counts = [len(part) for part in rows.values()]
+        highs = np.cumsum(counts).tolist()
+        self._places = {
+            thread: (high - count, high)
+            for thread, high, count in zip(rows, highs, counts, strict=True)
+        }
+        self._first: Ints = np.repeat(np.array(highs, np.int64) - counts, counts)
+        self._longer_first(frame["id"].to_numpy())
+        self._known = frame.select("id", "parent") if "parent" in frame.columns else None
 
-    def _code(self, pid: Ints, tid: Ints) -> tuple[Ints, Bools]:
-        """A number per (process, thread), and whether the nest knows that thread at all."""
-        p, t = np.searchsorted(self._pids, pid), np.searchsorted(self._tids, tid)
-        known = (p < len(self._pids)) & (t < len(self._tids))
-        if len(self._pids):
-            known &= self._pids[np.minimum(p, len(self._pids) - 1)] == pid
-            known &= self._tids[np.minimum(t, len(self._tids) - 1)] == tid
-        return (p * (len(self._tids) + 1) + t).astype(np.int64), known
+    def _longer_first(self, ids: Ints) -> None:
+        """Put those of one start into order."""
+        again = (self.starts[1:] == self.starts[:-1]) & (self._first[1:] == self._first[:-1])
+        tied = np.flatnonzero(np.append(again, False) | np.append(False, again))
+        keys = (ids[self.order[tied]], -self.ends[tied], self.starts[tied], self._first[tied])
+        ordered = tied[np.lexsort(keys)]
+        self.order[tied], self.ends[tied] = self.order[ordered], self.ends[ordered]
 
-    def _keys(self, code: Ints, times: Ints) -> Ints:
-        """One integer that orders by (thread, time); times by rank, so nothing overflows."""
-        rank = np.searchsorted(self._times, times, side="right")
-        return (code * (len(self._times) + 1) + rank).astype(np.int64)
+    @cached_property
+    def _parents(self) -> Ints:
+        if self._known is None:
+            upto = np.arange(len(self.ends)) - 1
+            return self._open(upto, self.starts, self._first)
+        row = rows_of(self._known["id"], self._known["parent"])[self.order]
+        place = np.empty(len(row), np.int64)
+        place[self.order] = np.arange(len(row))
+        return np.where(row >= 0, place[row], -1)
 
     def _open(self, upto: Ints, times: Ints, first: Ints) -> Ints:
         place = last_above(self.ends, upto, times)
@@ -59,36 +84,36 @@ class Nest:
 
     def parents(self) -> Ints:
         """Place of each interval's parent, by place in the order; -1 where none."""
-        return self._open(np.arange(len(self.ends)) - 1, self.starts, self._first)
+        return self._parents
 
     def at(self, pid: Ints, tid: Ints, times: Ints) -> Ints:
         """Row of the frame that is innermost at each moment of a thread; -1 where none."""
-        if not len(self.order):
-            return np.full(len(times), -1, np.int64)
-        code, known = self._code(pid, tid)
-        upto = np.searchsorted(self._key, self._keys(code, times), side="right") - 1
-        first = np.searchsorted(self.codes, code, side="left")
-        place = self._open(np.where(known, upto, -1), times, first)
-        return np.where(place >= 0, self.order[np.maximum(place, 0)], -1)
+        upto = np.full(len(times), -1, np.int64)
+        first = np.zeros(len(times), np.int64)
+        for thread, asked in thread_rows(pid, tid, times).items():
+            low, high = self._places.get(thread, (0, 0))
+            upto[asked] = np.searchsorted(self.starts[low:high], times[asked], side="right") - 1
+            upto[asked] += low
+            first[asked] = low
+        place = self._open(np.where(upto >= first, upto, -1), times, first)
+        return np.where(place >= 0, self.order[place], -1) if len(self.order) else place
 
     def timeline(self, pid: int, tid: int) -> tuple[Ints, Ints]:
-        """A thread's moments of change, and the row innermost from each to the next (-1: none)."""
-        code, known = self._code(np.array([pid]), np.array([tid]))
-        low = np.searchsorted(self.codes, code[0], side="left")
-        high = np.searchsorted(self.codes, code[0], side="right") if known[0] else low
-        bounds = distinct(np.concatenate((self.starts[low:high], self.ends[low:high])))
-        count = len(bounds)
-        return bounds, self.at(np.full(count, pid), np.full(count, tid), bounds)
+        """A thread's moments of change, and the row innermost from each to the next (-1: none).
 
-
-def _order(code: Ints, start: Ints, dur: Ints, ids: Ints) -> Ints:
-    """By thread, start, the longer first, then file order."""
-    order = np.lexsort((start, code))  # cheap where, as in most files, little is out of place
-    same = (np.diff(code[order]) == 0) & (np.diff(start[order]) == 0)
-    tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
-    among = order[tied]
-    order[tied] = among[np.lexsort((ids[among], -dur[among], start[among], code[among]))]
-    return order.astype(np.int64)
+        What was last to start is innermost, or the first above it that is still open.
+        """
+        low, high = self._places.get((pid, tid), (0, 0))
+        times = np.concatenate((self.starts[low:high], self.ends[low:high]))
+        order = np.argsort(times, kind="stable")
+        times, started = times[order], np.cumsum(order < high - low)
+        last = np.flatnonzero(np.append(times[1:] != times[:-1], True)[: len(times)])
+        bounds, place = times[last], low + started[last] - 1
+        ended = np.flatnonzero(self.ends[place] <= bounds)
+        while len(ended):
+            place[ended] = above = self._parents[place[ended]]
+            ended = ended[(above >= 0) & (self.ends[above] <= bounds[ended])]
+        return bounds, np.where(place >= 0, self.order[place], -1)
 
 
 def ancestry(parent: Ints) -> tuple[Ints, Ints]:
@@ -105,7 +130,22 @@ def ancestry(parent: Ints) -> tuple[Ints, Ints]:
     return depth[:-1], root[:-1]
 
 
+def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
+    """Row of each wanted id, -1 where it is null or not among `ids`."""
+    known, asked = ids.to_numpy(), wanted.fill_null(-1).to_numpy()
+    if not len(known):
+        return np.full(len(asked), -1, np.int64)
+    if (known[1:] > known[:-1]).all():
+        row = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    else:
+        order = np.argsort(known, kind="stable")
+        row = order[np.minimum(np.searchsorted(known, asked, sorter=order), len(known) - 1)]
+    return np.where(known[row] == asked, row, -1)
+
+
 def link_to_row(ids: pl.Series, row: Ints) -> pl.Series:
     """Ids at the given rows, null where the row is -1."""
-    found = ids.gather(np.maximum(row, 0)) if len(ids) else pl.Series(np.zeros(len(row), np.int64))
+    if not len(ids):
+        return pl.repeat(None, len(row), dtype=ids.dtype, eager=True)
+    found = ids.gather(np.maximum(row, 0))
     return pl.select(pl.when(pl.Series(row >= 0)).then(found)).to_series()

@@ -45,8 +45,13 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
     UnknownKeyError
         `by` is neither ``step`` nor ``trace``.
     """
-    pooled = check_key("by", by, ("step", "trace")) == "trace"
-    frame = _pooled(trace, floor) if pooled else summary(trace, "step", floor=floor)
+    check_key("by", by, ("step", "trace"))
+    return verdicts(trace, summary(trace, floor=floor), by, floor)
+
+
+def verdicts(trace: Trace, steps: pl.DataFrame, by: str, floor: Floor | None) -> pl.DataFrame:
+    """The rows of `boundedness` from those of `summary` by step."""
+    frame = _pooled(trace, steps, floor) if by == "trace" else steps
     floor_ns = given_floors(trace.whole.floors, floor).ns["kernel"]
     tklqt, busy = pl.col("tklqt_ns"), pl.col("busy_share")
     frame = frame.with_columns(
@@ -60,8 +65,7 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
     return conform(frame.with_columns(because=_because()), BOUNDEDNESS)
 
 
-def _pooled(trace: Trace, floor: Floor | None) -> pl.DataFrame:
-    steps = summary(trace, "step", floor=floor)
+def _pooled(trace: Trace, steps: pl.DataFrame, floor: Floor | None) -> pl.DataFrame:
     if len(steps) == 1 or steps["il_ns"].is_null().all():
         return summary(trace, "trace", floor=floor)
     judged = steps.filter(pl.col("il_ns").is_not_null())

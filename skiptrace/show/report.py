@@ -7,16 +7,17 @@ from typing import Any
 
 import polars as pl
 
+from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.blame import blame
 from skiptrace.measure.idle_causes import by_activity, by_cause
 from skiptrace.measure.idle_gaps import gap_causes
-from skiptrace.measure.summary import lead_ns, summary
+from skiptrace.measure.summary import figures, lead_ns
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.model.launches import Floor
 from skiptrace.model.steps import is_one_step
 from skiptrace.model.trace import Trace
-from skiptrace.predict.boundedness import boundedness
+from skiptrace.predict.boundedness import verdicts
 from skiptrace.show.advice import advice_sentences, verdict_sentence
 
 SCHEMA = "skiptrace.report/1"
@@ -54,11 +55,10 @@ class Report:
 
 def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
     """Run every verb of the report over the steps of a trace; what is outside them is left out."""
-    by_step = boundedness(trace, floor=floor)
-    verdict = boundedness(trace, "trace", floor=floor)
-    steps = summary(trace, floor=floor)
-    inside = trace.in_steps()
-    gaps = gap_causes(inside)
+    host, inside = host_of(trace), trace.in_steps()
+    steps = figures(trace, "step", floor, host)
+    by_step, verdict = (verdicts(trace, steps, by, floor) for by in ("step", "trace"))
+    gaps = gap_causes(inside, host)
     if not is_one_step(trace.steps):
         gaps = gaps.filter(pl.col("step").is_not_null())
     idle, behind, kernels = by_cause(gaps), blame(inside, gaps), top_kernels(inside)
