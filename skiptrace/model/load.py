@@ -61,6 +61,8 @@ def load(
     if isinstance(source, (str, os.PathLike)) and (folder := Path(source)).is_dir():
         if steps is not None:
             raise StepError.saved(str(folder), steps)
+        if progress:
+            progress("read", 1.0)
         return load_saved(folder)
     origin = Source.of(source)
     parts, header = read_parts(origin, progress)

@@ -91,7 +91,7 @@ def _pack_integers(column: pl.Series, first: pl.Series | None) -> tuple[str, pl.
     known = column.drop_nulls()
     if len(known):
         ways["steps"] = _steps(column, known)
-    if first is not None and first.dtype == pl.Int64:
+    if first is not None and first.dtype == pl.Int64 and not first.null_count():
         ways["from_first"] = column - first
     how = min(ways, key=lambda way: ways[way].n_unique())
     return how, _narrow(ways[how])

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class Folder:
             elif key in part["keys"]:
                 ids, columns = self._columns(part, own, [key])
                 rows += zip(ids, columns[0], strict=True)
-        return sorted(rows, key=lambda row: row[0])
+        return sorted(rows, key=itemgetter(0))
 
     def _columns(
         self, part: dict[str, Any], own: pl.Series, keys: list[str]
