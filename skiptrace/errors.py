@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
 MANIFEST = "skiptrace.json"
 """The file that makes a folder a saved trace."""
 
@@ -70,7 +69,6 @@ class ReadError(SkiptraceError):
             f"{source}: {reason} since it was loaded, so its arguments cannot be read now. "
             "Load the trace again."
         )
-
 
     @classmethod
     def not_saved(cls, folder: str) -> ReadError:

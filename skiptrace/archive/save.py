@@ -57,7 +57,7 @@ class _Files:
         }
 
 
-def save(trace: Trace, path: str | os.PathLike[str]) -> None:
+def save(self: Trace, path: str | os.PathLike[str]) -> None:
     """Write the trace to a folder, from which `skiptrace.load` reads it back, equal.
 
     The folder holds every frame, the arguments of the trace's events, health and meta, and for a
@@ -85,28 +85,28 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
     _check_free(target)
     files = _Files()
     for name in WHOLE_FRAMES:
-        files.add(name, getattr(trace.whole, name), "lz4")
+        files.add(name, getattr(self.whole, name), "lz4")
     for name in TRACE_FRAMES:
-        frame = getattr(trace, name)
+        frame = getattr(self, name)
         if name not in WHOLE_FRAMES:
             files.add(name, frame, "lz4")
-        elif frame is not getattr(trace.whole, name):
+        elif frame is not getattr(self.whole, name):
             files.add(WINDOW + name, frame, "lz4")
-    files.add(COLLECTIVES, pl.DataFrame({"id": trace.whole.collectives}), "lz4")
-    parts = _add_arguments(files, find_arguments(trace.whole.source, trace.own_ids(), None))
-    meta = trace.meta
+    files.add(COLLECTIVES, pl.DataFrame({"id": self.whole.collectives}), "lz4")
+    parts = _add_arguments(files, find_arguments(self.whole.source, self.own_ids(), None))
+    meta = self.meta
     manifest = {
         "format": FORMAT,
         "version": VERSION,
         "skiptrace": version("skiptrace"),
         "source": meta.source,
-        "window": trace.window,
+        "window": self.window,
         "meta": {
             "events": meta.events,
             "header": dict(meta.header),
             "threads": [[pid, tid, name] for (pid, tid), name in meta.threads.items()],
         },
-        "floors": trace.whole.floors._asdict(),
+        "floors": self.whole.floors._asdict(),
         "files": files.listed,
         "arguments": parts,
     }

@@ -24,7 +24,7 @@ class SavedArguments(Protocol):
 
 
 def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | None) -> Rows:
-    """Of the events `own` (ids in order) one argument where they have it; of None: all as a dict."""
+    """One argument of each event of `own` (ids in order) that has it; of None: all, as a dict."""
     if isinstance(source, SavedArguments):
         return source.arguments(own, key)
     events, _ = decode(source)

@@ -43,7 +43,7 @@ class Folder:
         return f"{name}.parquet" in self.manifest["files"]
 
     def frame(self, name: str, columns: list[str] | None = None) -> pl.DataFrame:
-        """A frame, or the first and some more of its columns.
+        """A frame, or some of its columns, the first among them.
 
         Raises
         ------
@@ -61,8 +61,7 @@ class Folder:
             raise ReadError.damaged(str(self.path), file, "cannot be read") from error
         if (len(data), zlib.crc32(data)) != (saved["bytes"], saved["crc32"]):
             raise ReadError.damaged(str(self.path), file, "is not the file that was saved")
-        first = next(iter(saved["columns"]))
-        stored = [c for c, r in recipes.items() if c == first or r["how"] not in _NOT_STORED]
+        stored = [c for c, recipe in recipes.items() if recipe["how"] not in _NOT_STORED]
         return unpack(pl.read_parquet(data, columns=stored), recipes)
 
     def arguments(self, own: pl.Series, key: str | None) -> Rows:
@@ -108,7 +107,7 @@ _NOT_STORED = ("constant", "same")
 
 
 def _rows(columns: list[list[Any]], ids: list[int]) -> Iterator[tuple[Any, ...]]:
-    return zip(*columns, strict=True) if columns else ((() for _ in ids))
+    return zip(*columns, strict=True) if columns else (() for _ in ids)
 
 
 def _decoded(texts: pl.Series) -> list[Any]:
