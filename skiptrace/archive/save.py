@@ -81,7 +81,7 @@ def save(self: Trace, path: str | os.PathLike[str]) -> None:
     ReadError
         The source, which the arguments are read from, has changed or is gone since the load.
     """
-    target = Path(path).absolute()
+    target = Path(path).resolve()  # of a link the folder it leads to is replaced
     _check_free(target)
     files = _Files()
     for name in WHOLE_FRAMES:
@@ -196,12 +196,11 @@ def _write(target: Path, content: dict[str, bytes]) -> None:
             (partial / name).write_bytes(data)
         if target.is_dir():
             target.rename(old)
-        try:
-            partial.rename(target)
-        except OSError:
-            if old.is_dir():
-                old.rename(target)
-            raise
+        partial.rename(target)
+    except BaseException:  # an interrupt as well: the trace of before is put back
+        if old.is_dir() and not target.exists():
+            old.rename(target)
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
