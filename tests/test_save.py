@@ -268,6 +268,17 @@ def test_frames_are_read_once_and_are_those_of_the_whole(tmp_path: Path) -> None
         again.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+def test_a_relative_path_is_that_of_the_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = sk.load(EVENTS)
+    trace.save(tmp_path / "t")
+    monkeypatch.chdir(tmp_path)
+    again = sk.load("t")
+    monkeypatch.chdir("/")
+    assert_equal(again, trace)
+
+
 def test_a_pickle_holds_every_frame(tmp_path: Path) -> None:
     trace = sk.load(EVENTS)
     again = pickle.loads(pickle.dumps(saved(trace, tmp_path / "t")))

@@ -162,7 +162,7 @@ def load_saved(path: Path) -> Trace:
     if manifest.get("version") != VERSION:
         raise ReadError.other_format(str(path), manifest.get("version"), VERSION)
     try:
-        return _build(Folder(path, manifest))
+        return _build(Folder(path.absolute(), manifest))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ReadError.damaged(str(path), MANIFEST, "is not as it was written") from error
 
