@@ -1,6 +1,7 @@
 """Offline analysis of GPU traces: host- or device-bound, where the device idles, and why."""
 
 from skiptrace import errors
+from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
@@ -17,6 +18,8 @@ from skiptrace.predict.compare_sweeps import Comparison, compare_sweeps
 from skiptrace.predict.predict_transition import PredictedTransition, predict_transition
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
+
+Trace.save = _save  # type: ignore[method-assign]
 
 __all__ = [
     "Comparison",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MANIFEST = "skiptrace.json"
+"""The file that makes a folder a saved trace."""
+
 
 class SkiptraceError(Exception):
     """Base of all errors of skiptrace."""
@@ -67,6 +70,60 @@ class ReadError(SkiptraceError):
             "Load the trace again."
         )
 
+    @classmethod
+    def not_saved(cls, folder: str) -> ReadError:
+        """A folder that `Trace.save` did not write, or not to its end."""
+        return cls(
+            f"{folder}: not a saved trace: no {MANIFEST} in it that skiptrace wrote. "
+            "load() takes a folder only if trace.save() wrote it; give it the trace file itself."
+        )
+
+    @classmethod
+    def other_format(cls, folder: str, version: object, known: int) -> ReadError:
+        """A folder whose format is not the one that this version reads."""
+        return cls(
+            f"{folder}: saved in format {version}, and this skiptrace reads format {known}. Load "
+            "it with the version that saved it, or load the trace file and save it again."
+        )
+
+    @classmethod
+    def damaged(cls, folder: str, file: str, reason: str) -> ReadError:
+        """A file of a saved trace that is not what was saved."""
+        return cls(
+            f"{folder}: {file} {reason}, so the saved trace is incomplete or has changed. "
+            "Load the folder again, copy it again, or save the trace again."
+        )
+
+
+class SaveError(SkiptraceError):
+    """A trace that cannot be saved there, or at all."""
+
+    @classmethod
+    def occupied(cls, path: str, found: str) -> SaveError:
+        """Something else is there, which saving would destroy."""
+        return cls(
+            f"{path}: not saved: it holds {found}, which no trace.save() wrote. Give a path that "
+            "does not exist, an empty folder, or the folder of a saved trace."
+        )
+
+    @classmethod
+    def cannot_write(cls, path: str, reason: str) -> SaveError:
+        """The file system refuses."""
+        return cls(f"{path}: cannot be written: {reason}.")
+
+    @classmethod
+    def without(cls, folder: str, categories: object) -> SaveError:
+        """`without=` for a folder, whose frames are read only where they are asked for."""
+        return cls(
+            f"without={categories!r}: the saved trace {folder} has what it was saved with; each "
+            "frame is read when it is first used, so one that is not costs nothing."
+        )
+
+    @classmethod
+    def not_json(cls, what: str, reason: str) -> SaveError:
+        """A value of a decoded trace that no JSON file could hold."""
+        return cls(f"{what} cannot be saved: {reason}. A trace holds what JSON can hold.")
+
 
 class MissingDependencyError(SkiptraceError, ImportError):
     """An optional package is needed and not installed."""
@@ -98,6 +155,14 @@ class StepError(SkiptraceError, LookupError):
     def unknown(cls, given: object, names: Iterable[str]) -> StepError:
         """`given` names no step of the trace."""
         return cls(str(UnknownKeyError.of("step", given, names)))
+
+    @classmethod
+    def saved(cls, folder: str, wanted: object) -> StepError:
+        """`steps=` for a folder, whose steps were found when it was saved."""
+        return cls(
+            f"steps={wanted!r}: the saved trace {folder} has the steps that it was saved with. "
+            "Load the trace file itself with steps=, and save that."
+        )
 
     @classmethod
     def no_match(cls, pattern: object, examples: Iterable[str]) -> StepError:

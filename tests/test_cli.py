@@ -200,7 +200,7 @@ def test_a_comparison_in_tables_and_as_json(run: Any, swept: str) -> None:
     ("arguments", "message"),
     [
         (("report", "{tmp}/gone.json"), "gone.json: cannot be read: No such file or directory."),
-        (("report", "{tmp}"), "cannot be read"),
+        (("report", "{tmp}"), "not a saved trace"),
         (("fusion", "{tmp}/empty.json"), "the file is empty"),
         (("fusion", "{tmp}/broken.json"), "not valid JSON at byte"),
         (("report", "{tmp}/list.json"), "without trace events"),

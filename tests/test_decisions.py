@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from helpers import trace_path
@@ -70,3 +72,12 @@ def test_queue_share_would_call_a_training_step_device_bound() -> None:
     row = sk.boundedness(sk.load(trace_path("h100/gpt2_train_b4")), by="trace").row(0, named=True)
     assert (round(row["queue_share"], 2), round(row["busy_share"], 2)) == (0.93, 0.29)
     assert row["verdict"] == "cpu"
+
+
+def test_a_saved_trace_is_half_its_gzip_and_hardly_any_of_it_arguments(tmp_path: Path) -> None:
+    path = trace_path("h100/gpt2_decode16")
+    sk.load(path).save(tmp_path / "t")
+    size = {p.name: p.stat().st_size for p in (tmp_path / "t").iterdir()}
+    arguments = sum(n for name, n in size.items() if name.startswith("args-"))
+    assert round(sum(size.values()) / path.stat().st_size, 1) == 0.5
+    assert round(arguments / sum(size.values()), 2) == 0.03

@@ -22,6 +22,8 @@ from skiptrace.show.report import Report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = [name for name in sk.__all__ if isinstance(getattr(sk, name), FunctionType)]
+METHODS = ["save"]
+"""Methods of a trace that have a page of their own."""
 SECTIONS = (
     "## Definition", "## Edge cases", "## Cost", "## What it cannot tell", "## References",
 )  # fmt: skip
@@ -35,18 +37,19 @@ def pages() -> list[Path]:
     return sorted((DOCS / "verbs").glob("*.md"))
 
 
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", [*VERBS, *METHODS])
 def test_every_verb_has_a_page_with_its_call(name: str) -> None:
     text = page(f"verbs/{name}")
-    parameters = inspect.signature(getattr(sk, name)).parameters
-    calls = re.findall(rf"```python\nsk\.{name}\((.*)\)\n```", text)
+    owner, called = (sk.Trace, "trace") if name in METHODS else (sk, "sk")
+    parameters = list(inspect.signature(getattr(owner, name)).parameters)
+    calls = re.findall(rf"```python\n{called}\.{name}\((.*)\)\n```", text)
     assert len(calls) == 1
-    assert re.findall(r"(?:^|, )([a-z]\w*)", calls[0]) == list(parameters)
+    assert re.findall(r"(?:^|, )([a-z]\w*)", calls[0]) == [p for p in parameters if p != "self"]
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.stem)
 def test_every_page_of_a_verb_names_it_and_is_in_the_contents(path: Path) -> None:
-    assert path.stem in VERBS
+    assert path.stem in [*VERBS, *METHODS]
     assert f"`{path.stem}`\n" in path.read_text(encoding="utf-8").splitlines(keepends=True)[0]
     assert f"\nverbs/{path.stem}\n" in page("index")
 
@@ -59,7 +62,9 @@ def test_every_page_of_a_verb_says_what_it_means_costs_and_cannot_tell(path: Pat
     assert "```{doctest}" in text
 
 
-@pytest.mark.parametrize("name", [*VERBS, "Trace.step", "Trace.between", "Trace.args"])
+@pytest.mark.parametrize(
+    "name", [*VERBS, "Trace.step", "Trace.between", "Trace.args", "Trace.save"]
+)
 def test_docstrings_are_complete(name: str) -> None:
     function: Any = sk
     for part in name.split("."):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from skiptrace.errors import SaveError, StepError
 from skiptrace.model import categories as cats
 from skiptrace.model.events import Events, split_by_role
 from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
 from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import build_meta
+from skiptrace.model.saved import load_saved
 from skiptrace.model.schema import CALLS, LAUNCHES, OPS, WORK, conform
 from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
@@ -38,7 +42,8 @@ def load(
     ----------
     source
         Path of a ``.json``, ``.json.gz`` or ``.json.zst`` file (recognised by content, whatever
-        its name), ``bytes``, a binary file object, or the decoded ``dict`` or ``list``.
+        its name), ``bytes``, a binary file object, the decoded ``dict`` or ``list``, or a folder
+        that `Trace.save` wrote.
     steps
         What a step is, where it is not ``ProfilerStep#N``: the name, or a pattern like
         ``"execute_*"``, of annotations or operators (of nested matches the outermost counts), a
@@ -61,12 +66,23 @@ def load(
     Raises
     ------
     ReadError
-        The source cannot be opened, is empty, cut off, no JSON, or JSON without events.
+        The source cannot be opened, is empty, cut off, no JSON, or JSON without events; or a
+        folder that is no saved trace, of another format, incomplete or changed.
     MissingDependencyError
         A zstandard file, and the package that reads those is not installed.
     StepError
-        `steps` matches nothing, or a window does not end after it starts.
+        `steps` matches nothing, a window does not end after it starts, or the source is a saved
+        folder, which has its steps.
     """
+    if isinstance(source, (str, os.PathLike)) and (folder := Path(source)).is_dir():
+        if steps is not None:
+            raise StepError.saved(str(folder), steps)
+        if without:
+            raise SaveError.without(str(folder), without)
+        saved = load_saved(folder)
+        if progress:
+            progress("read", 1.0)
+        return saved if window is None else saved.between(*window)
     origin = Source.of(source)
     selection = select(without, window)
     parts, header = read_parts(origin, progress, selection)

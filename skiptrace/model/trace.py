@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
 import polars as pl
 
+from skiptrace.model.arguments import SavedArguments, arguments_frame, find_arguments
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
 from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
 from skiptrace.model.window import Index, Sorted
-from skiptrace.read.decode import decode
 from skiptrace.read.source import Source
 
 
@@ -34,7 +34,7 @@ class Whole:
     collectives: pl.Series
     """Ids of work that is a collective by its arguments."""
     floors: Floors
-    source: Source
+    source: Source | SavedArguments
 
     @cached_property
     def index(self) -> Index:
@@ -187,7 +187,7 @@ class Trace:
         return _own_fields(self)
 
     def args(self, key: str | None = None) -> pl.DataFrame:
-        """Arguments that no frame holds, read again from the source.
+        """Arguments that no frame holds, read again from the source or the saved folder.
 
         Parameters
         ----------
@@ -204,23 +204,20 @@ class Trace:
         Raises
         ------
         ReadError
-            The file has changed or is gone since it was loaded.
+            The file or folder has changed or is gone since it was loaded.
         """
-        events, _ = decode(self.whole.source)
+        rows = find_arguments(self.whole.source, self.own_ids(), key)
+        return arguments_frame(rows, as_json=key is None)
+
+    def own_ids(self) -> pl.Series:
+        """Ids of the events of the trace's frames, in order."""
         frames = (self.ops, self.calls, self.work, self.annotations, self.python)
-        own = pl.concat([f["id"] for f in frames]).sort().unique()
-        found: list[tuple[int, Any]] = []
-        for i in own.to_list():
-            args = events[i].get("args")
-            if not isinstance(args, dict):
-                continue
-            if key is None:
-                found.append((i, args))
-            elif key in args:
-                found.append((i, args[key]))
-        values = [value for _, value in found]
-        ids = pl.Series("id", [i for i, _ in found], dtype=pl.Int64)
-        return pl.DataFrame([ids, _typed(values) if key is not None else _as_json(values)])
+        return pl.concat([f["id"] for f in frames]).sort()
+
+    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what writes folders comes later
+
+        def save(self, path: str | os.PathLike[str]) -> None:
+            """Write the trace to a folder, which `skiptrace.load` reads back."""
 
 
 def _build_index(frames: Trace | Whole) -> Index:
@@ -237,19 +234,3 @@ def _build_index(frames: Trace | Whole) -> Index:
 def _own_fields(part: Trace | Whole) -> dict[str, Any]:
     """What to pickle: an index is made again where it is wanted."""
     return {f.name: getattr(part, f.name) for f in fields(part)}
-
-
-def _typed(values: list[Any]) -> pl.Series:
-    kinds = {type(v) for v in values if v is not None}
-    if len(kinds) == 1 and kinds <= {int, float, bool, str, list}:
-        try:
-            series = pl.Series("value", values, strict=True)
-        except (TypeError, OverflowError, pl.exceptions.PolarsError):
-            return _as_json(values)
-        if series.dtype.base_type() is not pl.Object and series.to_list() == values:
-            return series
-    return _as_json(values)
-
-
-def _as_json(values: list[Any]) -> pl.Series:
-    return pl.Series("value", [orjson.dumps(v).decode() for v in values], dtype=pl.String)

@@ -62,15 +62,15 @@ def _regular(
     with ThreadPoolExecutor(workers) as pool:
         rest = b""
         for chunk, is_last in _chunks(data[first:], blocks, layout.separator):
+            whole = chunk
             if is_last:
-                rest = chunk
-                cut = rest.rfind(layout.separator)
+                cut = chunk.rfind(layout.separator) + 1
                 # Behind the events there may be other lists, with the same between their objects.
-                if cut < 0 or not layout.is_regular(rest[: cut + 1]):
+                if not cut or not layout.is_regular(chunk[:cut]):
+                    rest = chunk
                     break
-                rest = rest[cut + 1 + len(layout.between) :]
-                chunk = chunk[: cut + 1]
-            waiting.append(pool.submit(_parse_chunk, chunk, layout, selection))
+                whole, rest = chunk[:cut], chunk[cut + len(layout.between) :]
+            waiting.append(pool.submit(_parse_chunk, whole, layout, selection))
             if len(waiting) > 2 * workers:  # bounds how much is in memory
                 parts.append(waiting.popleft().result())
         parts.extend(future.result() for future in waiting)

@@ -1,0 +1,1 @@
+"""Traces kept: written to folders and read back."""

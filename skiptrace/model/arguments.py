@@ -1,0 +1,56 @@
+"""Arguments of events that no frame holds, from whichever source a trace was loaded."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import orjson
+import polars as pl
+
+from skiptrace.read.decode import decode
+from skiptrace.read.source import Source
+
+Rows: TypeAlias = list[tuple[int, Any]]
+"""Ids of events, each with one of its arguments, or with all of them as a dict."""
+
+
+@runtime_checkable
+class SavedArguments(Protocol):
+    """Arguments that were saved with the trace."""
+
+    def arguments(self, own: pl.Series, key: str | None) -> Rows:
+        """As `find_arguments`."""
+        ...
+
+
+def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | None) -> Rows:
+    """One argument of each event of `own` (ids in order) that has it; of None: all, as a dict."""
+    if isinstance(source, SavedArguments):
+        return source.arguments(own, key)
+    events, _ = decode(source)
+    rows = [(i, events[i].get("args")) for i in own.to_list()]
+    rows = [(i, args) for i, args in rows if isinstance(args, dict)]
+    return rows if key is None else [(i, args[key]) for i, args in rows if key in args]
+
+
+def arguments_frame(rows: Rows, *, as_json: bool) -> pl.DataFrame:
+    """``id`` and ``value``: in its own type where all agree on one, else JSON text."""
+    values = [value for _, value in rows]
+    ids = pl.Series("id", [i for i, _ in rows], dtype=pl.Int64)
+    return pl.DataFrame([ids, _as_json(values) if as_json else _typed(values)])
+
+
+def _typed(values: list[Any]) -> pl.Series:
+    kinds = {type(v) for v in values if v is not None}
+    if len(kinds) == 1 and kinds <= {int, float, bool, str, list}:
+        try:
+            series = pl.Series("value", values, strict=True)
+        except (TypeError, OverflowError, pl.exceptions.PolarsError):
+            return _as_json(values)
+        if series.dtype.base_type() is not pl.Object and series.to_list() == values:
+            return series
+    return _as_json(values)
+
+
+def _as_json(values: list[Any]) -> pl.Series:
+    return pl.Series("value", [orjson.dumps(v).decode() for v in values], dtype=pl.String)
