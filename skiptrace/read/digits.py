@@ -15,14 +15,15 @@ Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Words: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 """The eight bytes from each place of a text on, as one integer, the first byte the lowest."""
 
-MARGIN = 32
+MARGIN = 64
 """So many bytes behind a text can be read."""
 
 _NUMBER = re.compile(rb"[-+.0-9eE]+")
 _POWERS = 10 ** np.arange(19, dtype=np.int64)
-_MOST = 18
+MOST_DIGITS = 18
 """Digits that always fit 64 bits."""
-_MOST_US = 15
+MOST_COUNTED = 24
+MOST_US = 15
 """Digits of microseconds whose nanoseconds do."""
 _MINUS, _POINT, _E = b"-.e"
 
@@ -48,15 +49,17 @@ def _eight(word: Words) -> tuple[Ints, Ints]:
 
 
 def digits(words: Words, start: Ints) -> tuple[Ints, Ints]:
-    """The digits from each place on: their value, and how many; 0 where none or over 18."""
+    """The digits from each place on: their value, and how many.
+
+    Of more than 18 the value is not to be used; more than 24 are not counted.
+    """
     value, count = _eight(words[start])
     longer, done = np.flatnonzero(count == 8), 8
-    while len(longer) and done < 24:
+    while len(longer) and done < MOST_COUNTED:
         more, found = _eight(words[start[longer] + done])
         value[longer] = value[longer] * _POWERS[found] + more
         count[longer] += found
         longer, done = longer[found == 8], done + 8
-    count[count > _MOST] = 0
     return value, count
 
 
@@ -66,8 +69,16 @@ def integers(words: Words, codes: Bytes, start: Ints) -> tuple[Ints, Bools]:
     start = start + negative
     value, count = digits(words, start)
     after = codes[start + count]
-    whole = (count > 0) & (after != _POINT) & ((after | 0x20) != _E)
+    whole = (count > 0) & (count <= MOST_DIGITS) & (after != _POINT) & ((after | 0x20) != _E)
     return np.where(negative, -value, value), whole
+
+
+def thousandths(part: Ints, places: Ints) -> Ints:
+    """Decimals, read as an integer of so many places, to thousands; half to even."""
+    scale = _POWERS[np.maximum(places - 3, 0)]
+    ns, rest = np.divmod(part * _POWERS[np.maximum(3 - places, 0)], scale)
+    up = (2 * rest > scale) | ((2 * rest == scale) & (ns % 2 == 1))
+    return np.asarray(ns + up)
 
 
 def nanoseconds(text: bytes, words: Words, codes: Bytes, start: Ints) -> tuple[Ints, Bools]:
@@ -79,17 +90,15 @@ def nanoseconds(text: bytes, words: Words, codes: Bytes, start: Ints) -> tuple[I
     whole_at = start + negative
     value, count = digits(words, whole_at)
     after = whole_at + count
-    plain = (count > 0) & (count <= _MOST_US)
+    plain = (count > 0) & (count <= MOST_US)
     value *= 1000
     broken = np.flatnonzero(plain & (codes[after] == _POINT))
     if len(broken):
         part, places = digits(words, after[broken] + 1)
         after[broken] += places + 1
-        plain[broken] = places > 0
-        scale = _POWERS[np.maximum(places - 3, 0)]
-        ns, rest = np.divmod(part * _POWERS[np.maximum(3 - places, 0)], scale)
-        up = (2 * rest > scale) | ((2 * rest == scale) & (ns % 2 == 1))
-        value[broken] += ns + up
+        plain[broken] = (places > 0) & (places <= MOST_DIGITS)
+        places = np.minimum(places, MOST_DIGITS)
+        value[broken] += thousandths(part, places)
     plain &= (codes[after] | 0x20) != _E
     value = np.where(negative, -value, value)
     odd = np.flatnonzero(~plain)

@@ -1,6 +1,7 @@
 """The fast reader: a part from a text of one layout, over its bytes as arrays.
 
-What has a value of another type than the usual is left to the general reader, event by event.
+Events that match a template are read by it; the rest of a regular text by its tokens; and what has
+a value of another type than the usual by the general reader, event by event.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import numpy as np
 import orjson
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.read.digits import Bytes, integers, nanoseconds
+from skiptrace.read.decode import loads, no_gc
+from skiptrace.read.digits import MARGIN, Bytes, integers, nanoseconds, words_of
 from skiptrace.read.layout import Layout
 from skiptrace.read.names import strings_at
 from skiptrace.read.rows import PHASES, TIMED, Part, from_decoded, merged
-from skiptrace.read.tokens import Tokens, tokenize
+from skiptrace.read.templates import Match, Templates
+from skiptrace.read.tokens import Tokens, event_braces, tokenize
 
 _KNOWN = np.zeros(256, np.bool_)
 _KNOWN[[ord(phase) for phase in PHASES - {"M"}]] = True
@@ -38,6 +41,88 @@ _NUMBERS = {
     "stream": "stream",
 }
 _TIMES = {"ts": "start_ns", "dur": "dur_ns"}
+
+
+class Reader:
+    """Reads whole events of one layout; it learns as it reads, and any thread may use it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._templates = Templates()
+
+    def read(self, chunk: bytes) -> Part:
+        """A part from the bytes of whole events.
+
+        Raises
+        ------
+        orjson.JSONDecodeError
+            They are no JSON.
+        """
+        text, layout = chunk + b" " * MARGIN, self.layout
+        start = event_braces(words_of(text), np.frombuffer(text, np.uint8), layout)
+        end = np.append(start[1:] - len(layout.between), len(chunk))
+        matches, left = self._templates.match(text, start, end)
+        part = _matched(text, len(start), matches)
+        if part is None or len(left) == len(start):
+            return self._any(chunk)
+        if len(left):
+            spans = zip(start[left].tolist(), end[left].tolist(), strict=True)
+            others = self._any(layout.between.join(text[a:b] for a, b in spans))
+            if others.events != len(left):  # what looked like a border was inside a string
+                return self._any(chunk)
+            return merged(part, np.ones(len(part.ids), np.bool_), others, left)
+        return part
+
+    def _any(self, chunk: bytes) -> Part:
+        if self.layout.is_regular(chunk):
+            return from_text(chunk, self.layout)
+        with no_gc():
+            return from_decoded(loads(b"[" + chunk + b"]"))
+
+
+def _matched(text: bytes, events: int, matches: list[Match]) -> Part | None:
+    """The rows of matched events; None where a text holds what JSON does not allow."""
+    slot = np.full(events, -1, np.int64)
+    phases = np.zeros(events, np.uint8)
+    counts: Counter[str] = Counter()
+    timed = []
+    for match in matches:
+        phase = match.template.phase
+        phases[match.events] = phase
+        if _IS_TIMED[phase]:
+            slot[match.events] = 0
+            timed.append(match)
+        else:
+            counts[chr(phase)] += len(match.events)
+    ids = np.flatnonzero(slot >= 0)
+    slot[ids] = np.arange(len(ids))
+    part = Part(events, ids, phases[ids], phases=counts)
+    cats = list(dict.fromkeys(m.template.cat for m in timed if m.template.cat is not None))
+    cat = np.full(len(ids), -1, np.int64)
+    at, length = (
+        {c: np.full(len(ids), -1, np.int64) for m in timed for c in m.texts} for _ in range(2)
+    )
+    for match in timed:
+        rows = slot[match.events]
+        if match.template.cat is not None:
+            cat[rows] = cats.index(match.template.cat)
+        for column, values in match.numbers.items():
+            filled, valid = part.numbers.setdefault(
+                column, (np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_))
+            )
+            filled[rows], valid[rows] = values, True
+        for column, (start, size) in match.texts.items():
+            at[column][rows], length[column][rows] = start, size
+    part.put_text("cat", cat, cats)
+    for column, start in at.items():
+        there = np.flatnonzero(start >= 0)
+        codes, texts = strings_at(text, words_of(text), start[there], length[column][there])
+        if any(min(string, default=" ") < " " for string in texts):
+            return None
+        filled = np.full(len(ids), -1, np.int64)
+        filled[there] = codes
+        part.put_text(column, filled, texts)
+    return part
 
 
 def from_text(chunk: bytes, layout: Layout) -> Part:

@@ -11,14 +11,14 @@ from typing import Any
 import orjson
 
 from skiptrace.read.decode import decode, events_and_header, loads, no_gc
-from skiptrace.read.layout import Layout, find_layout, first_event
-from skiptrace.read.regular import from_text
+from skiptrace.read.layout import find_layout, first_event
+from skiptrace.read.regular import Reader
 from skiptrace.read.rows import Part, from_decoded
 from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source
 
-BLOCK = 1 << 20
-"""Bytes read, cut and parsed at a time: so few that what comes of them stays in a cache."""
+BLOCK = 1 << 22
+"""Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
 EVERYTHING = Selection()
 
 
@@ -56,6 +56,7 @@ def _regular(
     layout = find_layout(data, first) if first is not None else None
     if first is None or layout is None:
         raise UnfitError
+    reader = Reader(layout)
     workers = cpu_count() or 1
     parts: list[Part] = []
     waiting: deque[Future[Part]] = deque()
@@ -70,7 +71,7 @@ def _regular(
                     rest = chunk
                     break
                 whole, rest = chunk[:cut], chunk[cut + len(layout.between) :]
-            waiting.append(pool.submit(_parse_chunk, whole, layout, selection))
+            waiting.append(pool.submit(_parse_chunk, whole, reader, selection))
             if len(waiting) > 2 * workers:  # bounds how much is in memory
                 parts.append(waiting.popleft().result())
         parts.extend(future.result() for future in waiting)
@@ -98,16 +99,15 @@ def _chunks(data: bytes, blocks: Iterator[bytes], separator: bytes) -> Iterator[
     yield b"".join((*waiting, data)), True
 
 
-def _parse_chunk(chunk: bytes, layout: Layout, selection: Selection) -> Part:
-    if selection and layout.head:
-        text, kept, events = selection.thinned(chunk, layout)
-        if text and layout.is_regular(text):
-            return selection.rows(from_text(text, layout).among(kept, events))
-    if layout.is_regular(chunk):
-        part = from_text(chunk, layout)
-    else:
-        part = from_decoded(_closed(b"[" + chunk + b"]"))
-    return selection.rows(part)
+def _parse_chunk(chunk: bytes, reader: Reader, selection: Selection) -> Part:
+    try:
+        if selection and reader.layout.head:
+            text, kept, events = selection.thinned(chunk, reader.layout)
+            if text:
+                return selection.rows(reader.read(text).among(kept, events))
+        return selection.rows(reader.read(chunk))
+    except orjson.JSONDecodeError as error:
+        raise UnfitError from error
 
 
 def _closed(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
