@@ -23,6 +23,7 @@ _POWERS = 10 ** np.arange(19, dtype=np.int64)
 MOST_DIGITS = 18
 """Digits that always fit 64 bits."""
 MOST_COUNTED = 24
+_ZEROS = np.uint64(0x3030303030303030)
 MOST_US = 15
 """Digits of microseconds whose nanoseconds do."""
 _MINUS, _POINT, _E = b"-.e"
@@ -36,16 +37,32 @@ def words_of(text: bytes) -> Words:
 def _eight(word: Words) -> tuple[Ints, Ints]:
     """Value and number of the digits that eight bytes begin with."""
     u64 = np.uint64
-    digit = word ^ u64(0x3030303030303030)
-    # The high bit of each byte that is no digit; behind the first of them it may be wrong.
-    other = ((digit + u64(0x7676767676767676)) | digit) & u64(0x8080808080808080)
-    count = np.bitwise_count((other & -other) - u64(1)) >> np.uint8(3)
+    digit = word ^ _ZEROS
+    count = _counted(digit)
     # Leading zeros for what follows the digits; then pairs, fours and all eight together.
-    digit = digit << ((np.uint8(8) - count) << np.uint8(3)).astype(u64)
+    digit <<= ((np.uint8(8) - count) << np.uint8(3)).astype(u64)
     digit = ((digit * u64(2561)) >> u64(8)) & u64(0x00FF00FF00FF00FF)
     digit = ((digit * u64(6553601)) >> u64(16)) & u64(0x0000FFFF0000FFFF)
     digit = (digit * u64(42949672960001)) >> u64(32)
     return digit.view(np.int64), count.astype(np.int64)
+
+
+def _counted(digit: Words) -> Bytes:
+    """How many digits eight bytes begin with, of which "0" was taken."""
+    # The high bit of each byte that is no digit; behind the first of them it may be wrong.
+    other = ((digit + np.uint64(0x7676767676767676)) | digit) & np.uint64(0x8080808080808080)
+    return np.bitwise_count((other & -other) - np.uint64(1)) >> np.uint8(3)
+
+
+def count_digits(words: Words, start: Ints) -> Ints:
+    """How many digits there are from each place on; more than 24 are not counted."""
+    count = _counted(words[start] ^ _ZEROS).astype(np.int64)
+    longer, done = np.flatnonzero(count == 8), 8
+    while len(longer) and done < MOST_COUNTED:
+        found = _counted(words[start[longer] + done] ^ _ZEROS)
+        count[longer] += found
+        longer, done = longer[found == 8], done + 8
+    return count
 
 
 def digits(words: Words, start: Ints) -> tuple[Ints, Ints]:

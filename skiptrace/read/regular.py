@@ -184,4 +184,4 @@ def _general(tokens: Tokens, layout: Layout, odd: Bools) -> Part:
     ends = np.append(begins[1:] - len(layout.between), tokens.size)
     spans = zip(begins[odd].tolist(), ends[odd].tolist(), strict=True)
     events = b",".join(tokens.text[begin:end] for begin, end in spans)
-    return from_decoded(orjson.loads(b"[" + events + b"]"))
+    return from_decoded(loads(b"[" + events + b"]"))

@@ -22,6 +22,7 @@ from skiptrace.read.digits import (
     MOST_US,
     Bytes,
     Words,
+    count_digits,
     digits,
     thousandths,
     words_of,
@@ -159,6 +160,8 @@ class _Shape:
             if column and text != b"null":
                 raise _NoTemplateError
             return None  # of a null there is nothing to tell
+        if kind == "text" and not self.timed:
+            return None  # flows and counters of one kind have one name
         wanted = _KINDS.get(column, "integer") if column else kind
         if (wanted == "text") != (kind == "text"):
             raise _NoTemplateError
@@ -196,8 +199,9 @@ class Templates:
         """
         matches: list[Match] = []
         left = np.arange(len(start))
+        page = _Page(text, start, end)
         for template in tuple(self._known):
-            left = _take(template, text, start, end, left, matches)
+            left = page.take(template, left, matches)
         tries = 0
         while len(left) > _FEW and tries < _FEW and len(self._known) < _MOST:
             tries += 1
@@ -205,49 +209,69 @@ class Templates:
             learned = learn(text[start[event] : end[event]])
             if learned is not None and learned not in self._known:
                 self._known.append(learned)
-                left = _take(learned, text, start, end, left, matches)
+                left = page.take(learned, left, matches)
         return matches, left
 
 
-def _take(
-    template: Template, text: bytes, start: Ints, end: Ints, left: Ints, matches: list[Match]
-) -> Ints:
-    """Match what is left with a template; what is left then."""
-    if len(left) <= _FEW:
-        return left
-    match = _match(template, text, start, end, left)
-    if not len(match.events):
-        return left
-    matches.append(match)
-    taken = np.zeros(len(start), np.bool_)
-    taken[match.events] = True
-    return left[~taken[left]]
+class _Page:
+    """A text, and where its events and quotes are."""
 
+    def __init__(self, text: bytes, start: Ints, end: Ints) -> None:
+        self.text, self.start, self.end = text, start, end
+        self.words, self.codes = words_of(text), np.frombuffer(text, np.uint8)
+        plain = b"\\" not in text and text.isascii()
+        self.quotes = np.flatnonzero(self.codes == ord('"')) if plain else None
 
-def _match(template: Template, text: bytes, start: Ints, end: Ints, events: Ints) -> Match:
-    words, codes = words_of(text), np.frombuffer(text, np.uint8)
-    found = Match(template, events, {}, {})
-    at = start[events]
-    for part in template.parts:
-        if isinstance(part, bytes):
-            good = literally(text, at, part)
-            at = at + len(part)
-        elif part.kind == "text":
-            length, good = _text(words, at)
-            if part.column is not None:
-                found.texts[part.column] = at, length
-            at = at + length
-        else:
-            value, at, good = _number(words, codes, at, part.kind)
-            if part.column is not None:
+    def take(self, template: Template, left: Ints, matches: list[Match]) -> Ints:
+        """Match what is left with a template; what is left then."""
+        if len(left) <= _FEW:
+            return left
+        match = self.match(template, left)
+        if not len(match.events):
+            return left
+        matches.append(match)
+        taken = np.zeros(len(self.start), np.bool_)
+        taken[match.events] = True
+        return left[~taken[left]]
+
+    def match(self, template: Template, events: Ints) -> Match:
+        """Those of the events that the template fits, with their values."""
+        found = Match(template, events, {}, {})
+        at = self.start[events]
+        for part in template.parts:
+            if isinstance(part, bytes):
+                good = literally(self.text, at, part)
+                at = at + len(part)
+            elif part.kind == "text":
+                length, good = self._text(at, part.column)
+                if part.column is not None:
+                    found.texts[part.column] = at, length
+                at = at + length
+            elif part.column is None:
+                at, good = _skip(self.words, self.codes, at)
+            else:
+                value, at, good = _number(self.words, self.codes, at, part.kind)
                 found.numbers[part.column] = value
+            if not good.all():
+                at = at[good]
+                _keep(found, good)
+            if not len(at):
+                return found
+        good = at == self.end[found.events]
         if not good.all():
-            at = at[good]
             _keep(found, good)
-        if not len(at):
-            return found
-    _keep(found, at == end[found.events])
-    return found
+        return found
+
+    def _text(self, at: Ints, column: str | None) -> tuple[Ints, Bools]:
+        """Bytes up to the next quote, and where they are all of a string.
+
+        Of texts that become a column line breaks are found later, in the distinct ones.
+        """
+        if column is None or self.quotes is None or not len(self.quotes):
+            return _text(self.words, at)
+        place = np.searchsorted(self.quotes, at)
+        length = self.quotes.take(place, mode="clip") - at
+        return length, length >= 0
 
 
 def _keep(found: Match, good: Bools) -> None:
@@ -263,36 +287,52 @@ def literally(text: bytes, at: Ints, literal: bytes) -> Bools:
         piece = literal[begin : begin + MARGIN]
         size = len(piece)
         strings = np.ndarray((len(text) - size + 1,), f"S{size}", text, 0, (1,))
-        good &= strings[at + begin] == piece
+        good &= strings[np.minimum(at + begin, len(strings) - 1)] == piece
     return good
 
 
 def _number(words: Words, codes: Bytes, at: Ints, kind: str) -> tuple[Ints, Ints, Bools]:
     """The numbers at these places, where they end, and which are written as JSON has them.
 
-    Of what is no digit behind them, an exponent for one, the next literal knows nothing.
+    Of an exponent behind them the next literal knows nothing.
     """
+    first = codes[at]
+    negative = first == ord("-")
+    signed = negative.any()
+    if signed:
+        at = at + negative
+        first = codes[at]
+    value, count = digits(words, at)
+    good = (count > 0) & (count <= (MOST_US if kind == "time" else MOST_DIGITS))
+    good &= (first != ord("0")) | (count == 1)
+    at = at + count
+    if kind == "time":
+        value *= 1000
+        broken = np.flatnonzero(codes[at] == ord("."))
+        if len(broken):
+            part, places = digits(words, at[broken] + 1)
+            at[broken] += places + 1
+            good[broken] &= (places > 0) & (places <= MOST_DIGITS)
+            value[broken] += thousandths(part, np.minimum(places, MOST_DIGITS))
+    return np.where(negative, -value, value) if signed else value, at, good
+
+
+def _skip(words: Words, codes: Bytes, at: Ints) -> tuple[Ints, Bools]:
+    """Where the numbers at these places end, and which are written as JSON has them."""
     first = codes[at]
     negative = first == ord("-")
     if negative.any():
         at = at + negative
         first = codes[at]
-    value, count = digits(words, at)
-    most = {"integer": MOST_DIGITS, "time": MOST_US, "number": MOST_COUNTED - 1}[kind]
-    good = (count > 0) & (count <= most) & ((first != ord("0")) | (count == 1))
+    count = count_digits(words, at)
+    good = (count > 0) & (count < MOST_COUNTED) & ((first != ord("0")) | (count == 1))
     at = at + count
     broken = np.flatnonzero(codes[at] == ord("."))
-    if kind == "time":
-        value *= 1000
     if len(broken):
-        part, places = digits(words, at[broken] + 1)
+        places = count_digits(words, at[broken] + 1)
         at[broken] += places + 1
-        good[broken] &= (places > 0) & (places <= (MOST_DIGITS if kind == "time" else most))
-        if kind == "time":
-            value[broken] += thousandths(part, np.minimum(places, MOST_DIGITS))
-        elif kind == "integer":
-            good[broken] = False
-    return np.where(negative, -value, value), at, good
+        good[broken] &= (places > 0) & (places < MOST_COUNTED)
+    return at, good
 
 
 def _text(words: Words, at: Ints) -> tuple[Ints, Bools]:
