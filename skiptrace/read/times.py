@@ -20,6 +20,8 @@ _LOSSY_TS = (
     r'"ts"\s*:\s*-?'
     r"(?:(?:[89][0-9]{12}|[0-9]{14,})\.[0-9]|[0-9]{11,}\.[0-9]{4,}|[0-9]+\.[0-9]{13,}[eE])"
 )
+_LOSSY_BYTES = re.compile(_LOSSY_TS.encode())
+_SHORT = 1 << 15
 _TS = re.compile(rb'("ts"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
 
 
@@ -29,6 +31,8 @@ def keep_digits(data: bytes) -> bytes:
     A JSON decoder without a hook for floats rounds them before anyone can see their digits.
     ``"ts"`` cannot occur unescaped inside a JSON string, so only keys are matched.
     """
+    if len(data) < _SHORT:
+        return _TS.sub(rb'\1"\2"', data) if _LOSSY_BYTES.search(data) else data
     try:
         text = pl.Series([data.decode()])
     except UnicodeDecodeError:  # no JSON at all: the decoder says so
