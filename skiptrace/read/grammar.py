@@ -84,3 +84,5 @@ HEAD = re.compile(_HEAD)
 """The first members of an event, up to its phase: nothing else looks like it."""
 BORDER = re.compile(rb"[}\],\[\r\n]" + _W + rb"(" + _EVENT + rb")|(" + _HEAD + rb")")
 DOCUMENT_ENDS = re.compile(rb"\]" + _W + rb"\}?+" + _W + rb"\Z")
+GOES_ON = re.compile(rb"\]" + _W + rb"," + _W + rb'"' + _KNOWN + rb'"' + _W + rb":")
+"""A bracket after which the event has more members."""

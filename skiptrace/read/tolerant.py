@@ -16,6 +16,7 @@ from skiptrace.read.grammar import (
     BRACKETS,
     DOCUMENT_ENDS,
     GAP,
+    GOES_ON,
     HEAD,
     LITERALS,
     MEMBER,
@@ -136,6 +137,8 @@ class Parser(Cursor):
             while type(stack[-1]) is not kind:
                 stack.pop()
             stack.pop()
+        elif kind is list and GOES_ON.match(self.data, at) and len(stack) == 2:
+            self.faults.add("stray_bracket", at)
         elif kind is list and (len(stack) == 2 or DOCUMENT_ENDS.match(self.data, at)):
             self.faults.add("missing_bracket", at)  # the end of the list of events
             self.pos, self.cut = at, True
