@@ -131,7 +131,7 @@ WHOLE: dict[str, tuple[str | bytes, str, list[Event]]] = {
     "cut behind the events": (document()[:-20], "truncated_json", EVENTS),
     "without the closing brackets": (document()[:-2], "truncated_json", EVENTS),
     "a comma at the end": (document().replace("}], ", "},], "), "extra_comma", EVENTS),
-    "no comma between events": (document().replace("}, {\"ph", "} {\"ph", 1), "missing_comma", EVENTS),
+    "no comma between events": (document().replace('}, {"ph', '} {"ph', 1), "missing_comma", EVENTS),
     "a byte order mark": ("\ufeff" + document(), "byte_order_mark", EVENTS),
     "UTF-16": (document().encode("utf-16"), "utf16_or_utf32", EVENTS),
     "UTF-32": (document().encode("utf-32"), "utf16_or_utf32", EVENTS),
@@ -142,9 +142,9 @@ WHOLE: dict[str, tuple[str | bytes, str, list[Event]]] = {
                                   "missing_bracket", EVENTS[:3] + EVENTS[4:]),
     "a line each": ("\n".join(map(json.dumps, EVENTS)), "missing_comma", EVENTS),
     "the start is missing": (document()[CUT:], "junk", EVENTS[4:]),
-    "a missing brace": (document().replace('"correlation": 3', '"correlation": 3}').replace(
-        "{\"a\": [1]}]}}, {\"ph\": \"X\", \"name\": \"x3\"", "{\"a\": [1]}]}, {\"ph\": \"X\", \"name\": \"x3\""),
-        "missing_bracket", [*EVENTS[:3], *EVENTS[4:]]),
+    "a missing brace": (document().replace('{"a": [1]}]}}, {"ph": "X", "name": "x3"',
+                                           '{"a": [1]}]}, {"ph": "X", "name": "x3"'),
+                        "missing_bracket", EVENTS),
     "padding": (document() + "\0" * 99, "control_character", EVENTS),
 }  # fmt: skip
 
@@ -243,7 +243,7 @@ def damaged(data: bytes, how: str, where: float, what: Any) -> bytes:
     if how == "flip":
         return data[:at] + bytes([data[at] ^ (1 << what)]) + data[at + 1 :]
     if how == "insert":
-        return data[:at] + what + data[at:]
+        return data[:at] + bytes(what) + data[at:]
     return data[:at] + data[at + what :]
 
 

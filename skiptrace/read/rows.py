@@ -117,17 +117,21 @@ def nullable(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> pl.Se
 def _text(values: list[Any]) -> pl.Series:
     try:
         return pl.Series(values, dtype=pl.String, strict=True)
-    except (TypeError, pl.exceptions.PolarsError):
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         return pl.Series([_as_text(v) for v in values], dtype=pl.String)
 
 
 def _as_text(value: object) -> str | None:
     """What stands where a text should, as JSON, the way the fast reader writes it."""
-    if value is None or isinstance(value, str):
-        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if value is not None and not isinstance(value, str):
+        try:
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        except (RecursionError, TypeError, ValueError):  # nested too deeply, or no JSON
+            value = f"<{type(value).__name__}>"
+    # Half of a surrogate pair is no text.
+    return value and value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _ints(values: list[Any]) -> pl.Series:
@@ -156,7 +160,15 @@ def _numbers_and_names(values: list[Any]) -> tuple[pl.Series, pl.Series]:
     if not numbers.null_count():
         return numbers, pl.repeat(None, len(values), dtype=pl.String, eager=True)
     names = [
-        None if n is not None else (v if isinstance(v, str) else repr(v))
+        None if n is not None else (_as_text(v) or "" if isinstance(v, str) else shown(v))
         for n, v in zip(numbers.to_list(), values, strict=True)
     ]
     return numbers, pl.Series(names, dtype=pl.String)
+
+
+def shown(value: object) -> str:
+    """A value of any kind as text, however deeply it is nested."""
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except (RecursionError, ValueError):
+        return f"<{type(value).__name__}>"

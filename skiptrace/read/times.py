@@ -57,7 +57,10 @@ def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
             return whole * 1000, np.ones(len(whole), np.bool_)
         return text_to_ns(_texts(values))
     if kinds <= {int, float, type(None)}:
-        number = np.array(values, np.float64)
+        try:
+            number = np.array(values, np.float64)
+        except OverflowError:
+            return text_to_ns(_texts(values))
         with np.errstate(invalid="ignore"):
             small = np.abs(number) < _FLOAT_EXACT_US
         if small[~np.isnan(number)].all():
@@ -66,12 +69,19 @@ def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
 
 
 def _texts(values: list[Any]) -> pl.Series:
-    return pl.Series([v if isinstance(v, str) else _digits(v) for v in values], dtype=pl.String)
+    texts = [v if isinstance(v, str) else _digits(v) for v in values]
+    try:
+        return pl.Series(texts, dtype=pl.String)
+    except UnicodeEncodeError:  # half of a surrogate pair is no text
+        return pl.Series([t and t.encode("utf-8", "replace").decode() for t in texts])
 
 
 def _digits(value: object) -> str | None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return repr(value) if number else None
+    try:
+        return repr(value) if number else None
+    except ValueError:  # more digits than Python writes
+        return None
 
 
 def floats_to_ns(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, Bools]:

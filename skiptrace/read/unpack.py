@@ -102,7 +102,7 @@ def _members(counter: _Counter, new: Callable[[], Any], how: str) -> Iterator[by
     member = new()
     for block in counter.blocks():
         data = block
-        while data or not getattr(member, "needs_input", True):
+        while data or not (member.eof or getattr(member, "needs_input", True)):
             saved = member.copy() if hasattr(member, "copy") else None
             try:
                 yield member.decompress(data, _UNPACKED)
