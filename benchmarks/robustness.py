@@ -61,7 +61,7 @@ print(json.dumps(names))
 
 def corpus(text: str) -> dict[str, bytes]:
     """Fault -> a malformed copy of a trace: the fault is in the middle event, or where it says."""
-    middle = text.index('"name":"', len(text) // 2) + 8
+    middle = text.index('"name":"', text.index('"ph":"X"', len(text) // 2)) + 8
     end = text.index('"', middle)
     start = text.rindex("\n{", 0, middle) + 1
     dur = text.index('"dur":', middle) + 6
@@ -82,6 +82,7 @@ def corpus(text: str) -> dict[str, bytes]:
     damaged = bytearray(packed)
     damaged[len(packed) // 2] ^= 0xFF
     last = text.rindex("]")
+    args = text.index('"args":{', middle) + 8
     deep = "[" * 100_000 + "]" * 100_000
     return {
         "none (the sound file)": data,
@@ -126,7 +127,7 @@ def corpus(text: str) -> dict[str, bytes]:
         "the document twice": data + data,
         "two documents": data + b"\n" + json.dumps({"traceEvents": events[:5]}).encode(),
         "an event a line": "\n".join(map(json.dumps, events)).encode(),
-        "nested 100,000 deep": before('{"ph":"X","args":{"a":' + deep + "}},"),
+        "nested 100,000 deep": (text[:args] + f'"deep":{deep},' + text[args:]).encode(),
         "a name of 20 MB": name("x" * 20_000_000 + '"y'),
         "the first half missing": data[middle + 3 :],
     }

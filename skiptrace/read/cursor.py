@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from skiptrace.read.faults import Faults
@@ -11,12 +12,16 @@ from skiptrace.read.grammar import (
     FITS,
     JUNK,
     NEXT_MEMBER,
+    PAST_BRACE,
     PLAIN_KEY,
     SPACE,
     TO_QUOTE,
     WEAK,
 )
 from skiptrace.read.texts import text as meant_text
+
+SHORT = 1 << 16
+DECODER = json.JSONDecoder()
 
 
 class Cursor:
@@ -35,12 +40,13 @@ class Cursor:
     def space(self) -> None:
         """Skip white space, comments and control characters."""
         while found := SPACE.match(self.data, self.pos):
-            first = self.data[self.pos]
+            first, end = self.data[self.pos], found.end()
             if first == 0x2F:
                 self.faults.add("comment", self.pos)
+                end = min(end, self.border(self.pos))  # no comment holds an event
             elif first not in b" \t\r\n":
                 self.faults.add("control_character", self.pos)
-            self.pos = found.end()
+            self.pos = end
 
     def key(self) -> str | None:
         """The key that starts here, and its colon; None, and nothing read, where there is none."""
@@ -58,6 +64,20 @@ class Cursor:
                 found = BORDER.search(self.data, found.end())
             self._border = found.start(found.lastindex or 0) if found else self.end
         return self._border
+
+    def sound_end(self) -> int | None:
+        """Where the object that starts here ends, if it is short, sound, and followed as it should.
+
+        What is decoded is a copy: of bounded length, so that all of them together are linear.
+        """
+        at = self.pos
+        text = self.data[at : min(self.border(at + 1), at + SHORT)].decode(errors="replace")
+        try:
+            _, length = DECODER.raw_decode(text)
+        except (ValueError, RecursionError):
+            return None
+        end = at + len(text[:length].encode())
+        return end if PAST_BRACE.match(self.data, end - 1) else None
 
     def stop(self, kind: str, at: int | None = None) -> None:
         """End the value early."""

@@ -30,6 +30,7 @@ _IN_LIST = (
     _W + rb"(?:\Z|" + _COMMENT + rb"|," + _W + rb'(?:\Z|["\[{\]},0-9tfnN-]|' + _COMMENT + rb")"
     + rb"|[\]}]" + _W + rb"(?:\Z|[,}\]]|" + _COMMENT + rb"))"
 )  # fmt: skip
+PAST_BRACE = re.compile(_PAST_BRACE)
 FITS: dict[type, re.Pattern[bytes]] = {dict: re.compile(_IN_DICT), list: re.compile(_IN_LIST)}
 """What may follow the closing quote of a value."""
 

@@ -61,10 +61,11 @@ def repair(data: bytes, base: int = 0, *, is_run: bool = False) -> Repaired:
     process, thread and time, and as a complete event its duration, are there.
     """
     wide = None if is_run else wide_encoding(data)
-    walk = _Walk(data.decode(wide, "replace").encode() if wide else data, base, is_run=is_run)
+    data = data.decode(wide, "replace").encode() if wide else data
+    walk = _Walk(data, base, is_run=is_run)
     if wide:
         walk.faults.add("utf16_or_utf32", 0)
-    if walk.data and not _TRACE.search(walk.data.removeprefix(b"\xef\xbb\xbf")):
+    if data and not _TRACE.search(data.removeprefix(b"\xef\xbb\xbf")):
         walk.faults.add("junk", 0)  # another kind of file
     else:
         walk.run()
@@ -115,8 +116,7 @@ class _Walk:
 
     def _skip(self) -> None:
         """Pass what nothing can be made of."""
-        parser = self.parser
-        at = parser.pos
+        parser, at = self.parser, self.parser.pos
         self.faults.add("junk", at)
         found = _NEXT_THING.search(self.data, at + 1)
         parser.pos = found.start() if found else len(self.data)
@@ -221,7 +221,7 @@ class _Walk:
             if not commas and not self._is_first:
                 self.faults.add("missing_comma", at)
             self._is_first = False
-            if first != 0x7B or not self._stretch(at):
+            if first != 0x7B or not (self._stretch(at) or self._intact(at)):
                 self._one()
 
     def _passed_commas(self) -> tuple[int, int]:
@@ -304,6 +304,12 @@ class _Walk:
             cut = self.data.rfind(separator, at, at + fault)
         self._step = max(self._step // 2, _LEAST)
         return cut >= 0 and self._take(at, cut + 1, separator)
+
+    def _intact(self, at: int) -> bool:
+        """Decode the one event that starts here, where no stretch can be cut; whether it is one."""
+        stop = self.parser.sound_end() if self._in_a_row <= _USUAL else None
+        self._step = min(self._step * 2, _MOST) if stop else self._step
+        return stop is not None and self._take(at, stop, b",")
 
     def _take(self, start: int, stop: int, separator: bytes) -> bool:
         """Take the events of a stretch, if they are intact."""
