@@ -102,7 +102,7 @@ def floats_to_ns(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, B
 def text_to_ns(text: pl.Series) -> tuple[Ints, Bools]:
     """Nanoseconds of microseconds written out, and which are valid; null is not."""
     text = text.str.strip_chars()
-    parts = text.str.extract_groups(r"^([+-]?)(\d{1,15})(?:\.(\d{0,18}))?$").struct.unnest()
+    parts = text.str.extract_groups(r"^([+-]?)([0-9]{1,15})(?:\.([0-9]{0,18}))?$").struct.unnest()
     sign, whole, fraction = (parts.to_series(i) for i in range(3))
     digits = fraction.fill_null("").str.pad_end(18, "0")
     ns = digits.str.slice(0, 3).cast(pl.Int64)

@@ -108,8 +108,8 @@ def _members(counter: _Counter, new: Callable[[], Any], how: str) -> Iterator[by
                 yield member.decompress(data, _UNPACKED)
             except _ERRORS as error:
                 yield from _before_fault(saved, data)
-                kind = "bad_checksum" if "check" in str(error) else "damaged_stream"
-                counter.fault(kind, how, error)
+                is_sum = str(error).endswith(("data check", "length check"))
+                counter.fault("bad_checksum" if is_sum else "damaged_stream", how, error)
                 return
             data = getattr(member, "unconsumed_tail", b"")
             if member.eof:  # the next member, or padding
