@@ -34,6 +34,22 @@ class ReadError(SkiptraceError):
         )
 
     @classmethod
+    def bomb(cls, source: str, unpacked: int, packed: int) -> ReadError:
+        """A small file that unpacks without end."""
+        return cls(
+            f"{source}: {packed} packed bytes unpack to more than {unpacked}, which no trace does. "
+            "If it is one, unpack it first and load the result."
+        )
+
+    @classmethod
+    def fault(cls, source: str, kind: str, offset: int, excerpt: str) -> ReadError:
+        """The first fault of a file that is not to be repaired."""
+        return cls(
+            f"{source}: {kind} at byte {offset}: {excerpt!r}. "
+            "load(..., repair=True), the default, reads such files and counts what it repaired."
+        )
+
+    @classmethod
     def not_json(cls, source: str, offset: int, reason: str) -> ReadError:
         """Bytes that are not JSON from `offset` on."""
         return cls(

@@ -276,7 +276,9 @@ def test_a_window_names_the_steps_that_it_touches() -> None:
 def test_a_window_touches_steps_that_are_nested_or_overlap(
     windows: list[tuple[int, int]], window: tuple[int, int]
 ) -> None:
-    steps = find_steps(pl.DataFrame(), [(start, start + dur) for start, dur in windows], pl.Series())
+    steps = find_steps(
+        pl.DataFrame(), [(start, start + dur) for start, dur in windows], pl.Series()
+    )
     low, high = window[0], sum(window)
     in_time_order = sorted(windows, key=lambda w: (w[0], -w[1]))
     assert StepIndex(steps).touching(low, high).select("start_ns", "dur_ns").rows() == [

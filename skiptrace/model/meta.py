@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from skiptrace.read.rows import as_int
+from skiptrace.read.rows import as_int, shown
 
 _OPTIONS = ("record_shapes", "profile_memory", "with_stack", "with_flops", "with_modules")
 
@@ -47,7 +47,7 @@ def build_meta(
     devices = {}
     for device in listed if isinstance(listed, list) else []:
         if isinstance(device, dict) and (index := as_int(device.get("id"))) is not None:
-            devices[index] = str(device.get("name", ""))
+            devices[index] = shown(device.get("name", ""))
     distributed = header.get("distributedInfo")
     distributed = distributed if isinstance(distributed, dict) else {}
     backend = distributed.get("backend")
@@ -58,7 +58,7 @@ def build_meta(
         devices=devices,
         rank=as_int(distributed.get("rank")),
         world_size=as_int(distributed.get("world_size")),
-        backend=str(backend) if backend is not None else None,
+        backend=shown(backend) if backend is not None else None,
         versions={
             k: v for k, v in header.items() if k == "schemaVersion" or k.endswith("_version")
         },

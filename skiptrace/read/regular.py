@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import orjson
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.decode import loads, no_gc

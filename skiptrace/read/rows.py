@@ -144,16 +144,24 @@ def _put_texts(part: Part, column: str, values: list[Any]) -> None:
     texts = [v if type(v) is str else _as_text(v) for v in values]
     codes = [-1 if text is None else number.setdefault(text, len(number)) for text in texts]
     if number:
-        part.put_text(column, np.array(codes, np.int64), number)
+        part.put_text(column, np.array(codes, np.int64), [_as_text(t) or "" for t in number])
 
 
 def _as_text(value: object) -> str | None:
     """What stands where a text should, as JSON."""
-    if value is None or isinstance(value, str):
-        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if value is not None and not isinstance(value, str):
+        try:
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        except (RecursionError, TypeError, ValueError):  # nested too deeply, or no JSON
+            value = f"<{type(value).__name__}>"
+    # Half of a surrogate pair is no text.
+    return (
+        value
+        if not value or value.isascii()
+        else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
 
 
 def _put_ints(part: Part, column: str, values: list[Any]) -> list[int | None]:
@@ -181,10 +189,7 @@ def as_int(value: object) -> int | None:
 
 def _put_number_or_name(part: Part, what: str, values: list[Any]) -> None:
     numbers = _put_ints(part, what, values)
-    names = [
-        None if n is not None else (v if isinstance(v, str) else repr(v))
-        for n, v in zip(numbers, values, strict=True)
-    ]
+    names = [None if n is not None else shown(v) for n, v in zip(numbers, values, strict=True)]
     _put_texts(part, f"{what}_name", names)
 
 
@@ -224,3 +229,11 @@ def merged(part: Part, kept: Bools, other: Part, places: Ints) -> Part:
 
 def _nothing(count: int) -> tuple[Ints, Bools]:
     return np.zeros(count, np.int64), np.zeros(count, np.bool_)
+
+
+def shown(value: object) -> str:
+    """A value of any kind as text, however deeply it is nested."""
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except (RecursionError, ValueError):
+        return f"<{type(value).__name__}>"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
-from skiptrace.errors import MissingDependencyError, ReadError
+from skiptrace.errors import ReadError
+from skiptrace.read.faults import Fault
+from skiptrace.read.unpack import unpack
 
 TraceSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | dict[str, Any] | list[Any]
@@ -19,8 +19,6 @@ Progress: TypeAlias = Callable[[str, float], None]
 """Called with a stage ("read", "link") and the share of the load that is done."""
 
 _BLOCK = 1 << 23
-_UNPACKED = 1 << 23
-"""At most this much is unpacked at a time, however well it was packed."""
 
 
 @dataclass(frozen=True)
@@ -56,25 +54,36 @@ class Source:
         """Whether the origin is a dict or list, not bytes."""
         return isinstance(self.origin, (dict, list))
 
-    def read(self) -> bytes:
+    def read(self, faults: list[Fault] | None = None) -> bytes:
         """All of the decompressed bytes."""
-        return b"".join(self.blocks())
+        return b"".join(self.blocks(faults=faults))
 
-    def blocks(self, size: int = _BLOCK, progress: Progress | None = None) -> Iterator[bytes]:
-        """The decompressed bytes in blocks of about `size`.
+    def blocks(
+        self,
+        size: int = _BLOCK,
+        progress: Progress | None = None,
+        faults: list[Fault] | None = None,
+    ) -> Iterator[bytes]:
+        """The decompressed bytes in blocks of about `size`, as UTF-8.
+
+        With `faults`, what can be unpacked of a damaged stream is given and the fault added;
+        without, it raises.
 
         Raises
         ------
         ReadError
-            Empty, cut off, or a path that cannot be read or has changed since `of`.
+            Empty, a bomb, a path that cannot be read or has changed since `of`; without
+            `faults` also cut off, damaged, or with a byte order mark.
         MissingDependencyError
             Zstandard, and the package that reads it is not installed.
         """
         some = False
-        for block in decompress(self._raw(size, progress), self.name):
+        for block in unpack(self._raw(size, progress), self.name, faults):
             some = some or bool(block)
             yield block
         if not some:
+            if faults:
+                raise ReadError.truncated(self.name, faults[0].excerpt.partition(":")[0])
             raise ReadError.empty(self.name)
 
     def _raw(self, size: int, progress: Progress | None) -> Iterator[bytes]:
@@ -105,53 +114,3 @@ def _stamp(path: Path) -> tuple[int, int]:
     if path.is_dir():
         raise ReadError.not_found(str(path), "it is a folder")
     return status.st_size, status.st_mtime_ns
-
-
-def decompress(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Undo gzip or zstandard, recognised by their first bytes; other bytes pass through."""
-    first = next(raw, b"")
-    blocks = chain([first], raw)
-    if first[:2] == b"\x1f\x8b":
-        return _gunzip(blocks, name)
-    if first[:4] == b"\x28\xb5\x2f\xfd":
-        return _unzstd(blocks, name)
-    return blocks
-
-
-def _gunzip(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
-    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        for block in raw:
-            data = block
-            while data:
-                yield member.decompress(data, _UNPACKED)
-                data = member.unconsumed_tail
-                if member.eof:  # the next member, or padding
-                    data = member.unused_data.lstrip(b"\0")
-                    member = zlib.decompressobj(zlib.MAX_WBITS | 16) if data else member
-    except zlib.error as error:
-        raise ReadError.truncated(name, "gzip") from error
-    if not member.eof:
-        raise ReadError.truncated(name, "gzip")
-
-
-def _unzstd(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise MissingDependencyError.needs(
-            f"{name} is zstandard: reading it", "zstandard", "zstd"
-        ) from error
-    member = zstandard.ZstdDecompressor().decompressobj()
-    try:
-        for block in raw:
-            data = block
-            while data:  # a file may hold several frames
-                if member.eof:
-                    member = zstandard.ZstdDecompressor().decompressobj()
-                yield member.decompress(data)
-                data = member.unused_data if member.eof else b""
-    except zstandard.ZstdError as error:
-        raise ReadError.truncated(name, "zstandard") from error
-    if not member.eof:
-        raise ReadError.truncated(name, "zstandard")

@@ -20,6 +20,8 @@ _LOSSY_TS = (
     r'"ts"\s*:\s*-?'
     r"(?:(?:[89][0-9]{12}|[0-9]{14,})\.[0-9]|[0-9]{11,}\.[0-9]{4,}|[0-9]+\.[0-9]{13,}[eE])"
 )
+_LOSSY_BYTES = re.compile(_LOSSY_TS.encode())
+_SHORT = 1 << 15
 _TS = re.compile(rb'("ts"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
 
 
@@ -29,6 +31,8 @@ def keep_digits(data: bytes) -> bytes:
     A JSON decoder without a hook for floats rounds them before anyone can see their digits.
     ``"ts"`` cannot occur unescaped inside a JSON string, so only keys are matched.
     """
+    if len(data) < _SHORT:
+        return _TS.sub(rb'\1"\2"', data) if _LOSSY_BYTES.search(data) else data
     try:
         text = pl.Series([data.decode()])
     except UnicodeDecodeError:  # no JSON at all: the decoder says so
@@ -53,7 +57,10 @@ def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
             return whole * 1000, np.ones(len(whole), np.bool_)
         return text_to_ns(_texts(values))
     if kinds <= {int, float, type(None)}:
-        number = np.array(values, np.float64)
+        try:
+            number = np.array(values, np.float64)
+        except OverflowError:
+            return text_to_ns(_texts(values))
         with np.errstate(invalid="ignore"):
             small = np.abs(number) < _FLOAT_EXACT_US
         if small[~np.isnan(number)].all():
@@ -62,12 +69,19 @@ def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
 
 
 def _texts(values: list[Any]) -> pl.Series:
-    return pl.Series([v if isinstance(v, str) else _digits(v) for v in values], dtype=pl.String)
+    texts = [v if isinstance(v, str) else _digits(v) for v in values]
+    try:
+        return pl.Series(texts, dtype=pl.String)
+    except UnicodeEncodeError:  # half of a surrogate pair is no text
+        return pl.Series([t and t.encode("utf-8", "replace").decode() for t in texts])
 
 
 def _digits(value: object) -> str | None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return repr(value) if number else None
+    try:
+        return repr(value) if number else None
+    except ValueError:  # more digits than Python writes
+        return None
 
 
 def floats_to_ns(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, Bools]:
@@ -88,7 +102,7 @@ def floats_to_ns(number: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, B
 def text_to_ns(text: pl.Series) -> tuple[Ints, Bools]:
     """Nanoseconds of microseconds written out, and which are valid; null is not."""
     text = text.str.strip_chars()
-    parts = text.str.extract_groups(r"^([+-]?)(\d{1,15})(?:\.(\d{0,18}))?$").struct.unnest()
+    parts = text.str.extract_groups(r"^([+-]?)([0-9]{1,15})(?:\.([0-9]{0,18}))?$").struct.unnest()
     sign, whole, fraction = (parts.to_series(i) for i in range(3))
     digits = fraction.fill_null("").str.pad_end(18, "0")
     ns = digits.str.slice(0, 3).cast(pl.Int64)
