@@ -16,17 +16,16 @@ from helpers import fixture_paths, kernel, op, trace_paths
 import skiptrace as sk
 from skiptrace.read import stream
 from skiptrace.read.columns import RawEvents, assemble
-from skiptrace.read.decode import events_and_header, parse
+from skiptrace.read.decode import events_and_header, loads
 from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
 from skiptrace.read.source import Source
-from skiptrace.read.stream import UnfitError
 
 SMALL = 20_000
 """Bytes a block: even a fixture makes several."""
 
 
 def general(data: bytes) -> tuple[RawEvents, dict[str, Any]]:
-    events, header = events_and_header(parse(data, "data"), "data")
+    events, header = events_and_header(loads(data), "data")
     return assemble([from_decoded(events)]), header
 
 
@@ -35,10 +34,10 @@ def whole(raw: RawEvents) -> pl.DataFrame:
 
 
 def agree(data: bytes, *, least: int = 2, block: int = SMALL) -> None:
-    parts, header = stream.read_parts(Source.of(data), block=block)
-    assert len(parts) >= least
-    fast, (slow, same) = assemble(parts), general(data)
-    assert header == same
+    read = stream.read_parts(Source.of(data), block=block, repair=False)
+    assert len(read.parts) >= least
+    fast, (slow, same) = assemble(read.parts), general(data)
+    assert read.header == same
     assert whole(fast).equals(whole(slow))
     assert (fast.events, fast.found, fast.not_rows, fast.threads) == (
         slow.events,
@@ -130,15 +129,19 @@ def test_digits_beyond_doubles_survive_in_every_block() -> None:
 def test_what_is_not_laid_out_regularly_is_left_to_the_general_reader() -> None:
     mixed = json.dumps(events(1)[0]) + "\n,  " + ",".join(json.dumps(e) for e in events())
     agree(f'{{"traceEvents": [{mixed}]}}'.encode())
-    with pytest.raises(UnfitError):
-        stream._regular(Source.of(b'{"traceEvents": []}'), None, stream.EVERYTHING, SMALL)
 
 
 @pytest.mark.parametrize("cut", [5_000, 30_000, -3])
-def test_broken_json_is_an_error_that_names_the_byte_in_the_whole_file(cut: int) -> None:
+def test_of_a_text_that_is_cut_off_all_that_came_before_is_kept(cut: int) -> None:
     data = json.dumps({"traceEvents": events()}, indent=1).encode()[:cut]
-    with pytest.raises(sk.errors.ReadError, match=f"byte {len(data)}"):
-        sk.load(data)
+    with pytest.raises(sk.errors.ReadError, match=r"truncated_json|lost_event"):
+        sk.load(data, repair=False)
+    trace = sk.load(data)
+    whole = sk.load(json.dumps({"traceEvents": events()}).encode())
+    assert trace.health.filter(kind="truncated_json")["byte"].item() <= len(data)
+    assert trace.ops.equals(whole.ops.head(len(trace.ops)))
+    assert trace.work.equals(whole.work.head(len(trace.work)))
+    assert 0 <= data.count(b'"ph"') - trace.meta.events <= 1
 
 
 def test_packed_files_of_several_members_and_padding_are_read_whole(tmp_path: Path) -> None:
@@ -155,15 +158,22 @@ def test_the_same_zstandard_frames(tmp_path: Path) -> None:
     packed = b"".join(zstandard.compress(part) for part in (data[:999], data[999:]))
     assert sk.load(packed).ops.equals(sk.load(data).ops)
     with pytest.raises(sk.errors.ReadError, match="cut off"):
-        sk.load(packed[:-9])
+        sk.load(packed[:-9], repair=False)
 
 
 @pytest.mark.parametrize("raw", ["\n", "\t", "\x00", "\x01"])
-def test_a_raw_control_character_inside_a_name_is_never_taken_for_layout(raw: str) -> None:
+def test_a_raw_control_character_inside_a_name_is_kept_and_counted(
+    raw: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = json.dumps({"traceEvents": events()}, indent=1)
     data = text.replace('"op300"', f'"op{raw}300"').encode()
     assert data != text.encode()
-    with pytest.raises(sk.errors.ReadError, match="not valid JSON"):
-        sk.load(data)
-    with pytest.raises(UnfitError):
-        stream._regular(Source.of(data), None, stream.EVERYTHING, 8_000)
+    with pytest.raises(sk.errors.ReadError, match="control_character at byte"):
+        sk.load(data, repair=False)
+    monkeypatch.setattr(stream, "BLOCK", 8_000)
+    trace = sk.load(data)
+    found = trace.health.filter(kind="control_character")
+    assert found["count"].item() == 1
+    assert data[found["byte"].item() :].startswith(raw.encode())
+    assert f"op{raw}300" in trace.ops["name"].to_list()
+    assert len(trace.ops) == len(trace.work) == len(events()) // 2

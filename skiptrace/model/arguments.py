@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import orjson
 import polars as pl
 
-from skiptrace.read.decode import decode
 from skiptrace.read.source import Source
+from skiptrace.read.stream import read_events
 
 Rows: TypeAlias = list[tuple[int, Any]]
 """Ids of events, each with one of its arguments, or with all of them as a dict."""
@@ -27,7 +27,7 @@ def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | N
     """One argument of each event of `own` (ids in order) that has it; of None: all, as a dict."""
     if isinstance(source, SavedArguments):
         return source.arguments(own, key)
-    events, _ = decode(source)
+    events = read_events(source)
     rows = [(i, events[i].get("args")) for i in own.to_list()]
     rows = [(i, args) for i, args in rows if isinstance(args, dict)]
     return rows if key is None else [(i, args[key]) for i, args in rows if key in args]

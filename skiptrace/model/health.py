@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import polars as pl
 
 from skiptrace.model.schema import HEALTH
+from skiptrace.read.faults import FAULTS, Fault
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
     "unknown_phase": (
@@ -92,11 +94,38 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
 """Kind -> severity, meaning, what it affects."""
 
 
+_LOST = (
+    "truncated_json", "truncated_stream", "damaged_stream", "lost_event", "bad_checksum", "junk",
+)  # fmt: skip
+"""Faults that may have cost events."""
+_HARMLESS = ("byte_order_mark", "utf16_or_utf32", "comment")
+MEANINGS |= {
+    kind: (
+        "error" if kind in _LOST else "info" if kind in _HARMLESS else "warning",
+        meaning,
+        "none" if kind in _HARMLESS else "all" if kind in _LOST else "those of these events",
+    )
+    for kind, meaning in FAULTS.items()
+}
+
+
+class _Row(NamedTuple):
+    kind: str
+    severity: str
+    often: int
+    share: float | None
+    example: int | None
+    byte: int | None
+    excerpt: str | None
+    meaning: str
+    affects: str
+
+
 @dataclass
 class Findings:
     """Collects findings while a trace is built."""
 
-    rows: list[tuple[str, int, int | None, int | None, str]] = field(default_factory=list)
+    rows: list[_Row] = field(default_factory=list)
 
     def add(
         self,
@@ -108,21 +137,29 @@ class Findings:
     ) -> None:
         """Note `count` cases of `kind` out of `of`; nothing where the count is 0."""
         if count:
-            self.rows.append((kind, int(count), of, example, detail))
+            severity, meaning, affects = MEANINGS[kind]
+            meaning += f" ({detail})" if detail else ""
+            share = count / of if of else None
+            self.rows.append(
+                _Row(kind, severity, int(count), share, example, None, None, meaning, affects)
+            )
 
     def add_rows(self, kind: str, rows: pl.DataFrame, of: int) -> None:
         """Note every row of a frame with an ``id``."""
         self.add(kind, len(rows), of, rows["id"].min() if len(rows) else None)  # type: ignore[arg-type]
 
+    def add_faults(self, faults: list[Fault]) -> None:
+        """Note what was repaired in the file: of each kind how often, and where first."""
+        for kind in dict.fromkeys(fault.kind for fault in faults):
+            alike = [fault for fault in faults if fault.kind == kind]
+            first = min(alike, key=lambda fault: fault.offset)
+            severity, meaning, affects = MEANINGS[kind]
+            count = sum(fault.count for fault in alike)
+            place = (None, None, first.offset, first.excerpt)
+            self.rows.append(_Row(kind, severity, count, *place, meaning, affects))
+
     def frame(self) -> pl.DataFrame:
         """The health frame, worst first."""
         order = {"error": 0, "warning": 1, "info": 2}
-        rows = []
-        for kind, count, of, example, detail in self.rows:
-            severity, meaning, affects = MEANINGS[kind]
-            meaning += f" ({detail})" if detail else ""
-            rows.append(
-                (kind, severity, count, count / of if of else None, example, meaning, affects)
-            )
-        rows.sort(key=lambda row: (order[row[1]], -row[2], row[0]))
+        rows = sorted(self.rows, key=lambda row: (order[row.severity], -row.often, row.kind))
         return pl.DataFrame(rows, schema={c.name: c.dtype for c in HEALTH}, orient="row")

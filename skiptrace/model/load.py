@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,9 +23,10 @@ from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.columns import RawEvents, assemble
+from skiptrace.read.rows import Part
 from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source, TraceSource
-from skiptrace.read.stream import read_parts
+from skiptrace.read.stream import Read, read_parts
 
 
 def load(
@@ -34,6 +35,7 @@ def load(
     steps: Steps | None = None,
     without: Collection[str] = (),
     window: tuple[int, int] | None = None,
+    repair: bool = True,
     progress: Progress | None = None,
 ) -> Trace:
     """Load a Kineto/Chrome trace, link its launches and find its steps.
@@ -55,6 +57,9 @@ def load(
         Start and end (ns, on the axis of ``start_ns``): load only what touches that time on the
         host, and all device work. The result is the window, as `Trace.between` gives it, but
         floors are taken from what was loaded.
+    repair
+        Read what a damaged file still holds, and count every fault in health with its byte; False:
+        the first fault is an error.
     progress
         Called with a stage and the share of the load that is done, from 0 to 1.
 
@@ -66,8 +71,8 @@ def load(
     Raises
     ------
     ReadError
-        The source cannot be opened, is empty, cut off, no JSON, or JSON without events; or a
-        folder that is no saved trace, of another format, incomplete or changed.
+        The source cannot be opened, is empty, or holds no event, or without `repair` has any
+        fault; or a folder that is no saved trace, of another format, incomplete or changed.
     MissingDependencyError
         A zstandard file, and the package that reads those is not installed.
     StepError
@@ -85,10 +90,10 @@ def load(
         return saved if window is None else saved.between(*window)
     origin = Source.of(source)
     selection = select(without, window)
-    parts, header = read_parts(origin, progress, selection)
+    read = read_parts(origin, progress, selection, repair=repair)
     if progress:
         progress("link", 0.8)
-    trace = _build(assemble(parts), header, origin, steps)
+    trace = _build(assemble(read.parts), read, origin, steps)
     if progress:
         progress("link", 1.0)
     return trace if window is None else trace.between(*window)
@@ -102,8 +107,9 @@ def select(without: Collection[str], window: tuple[int, int] | None) -> Selectio
     return Selection(left_out, window, frozenset([*cats.WORK_KINDS, *cats.SYNCS]))
 
 
-def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps | None) -> Trace:
+def _build(raw: RawEvents, read: Read[Part], source: Source, wanted: Steps | None) -> Trace:
     findings = Findings()
+    findings.add_faults(read.faults)
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
     events = split_by_role(raw)
@@ -148,7 +154,7 @@ def _build(raw: RawEvents, header: dict[str, Any], source: Source, wanted: Steps
     }
     return Trace(
         **frames,
-        meta=build_meta(source.name, raw.events, header, raw.threads),
+        meta=build_meta(source.name, raw.events, read.header, raw.threads),
         health=findings.frame(),
         window=None,
         whole=Whole(

@@ -105,6 +105,8 @@ HEALTH = (
     Column("count", _I, "", "how often"),
     Column("share", _F, "share", "of the events or works that could have it, or null"),
     Column("example", _I, "id", "the first event that shows it, or null"),
+    Column("byte", _I, "", "where in the unpacked file the first fault is, or null"),
+    Column("excerpt", _S, "", "what stands there, or null"),
     Column("meaning", _S, "", "what it means"),
     Column("affects", _S, "", "the figures that it touches"),
 )

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from skiptrace.errors import ReadError
-from skiptrace.read.source import Source
 from skiptrace.read.times import keep_digits
 
 
@@ -24,18 +23,6 @@ def no_gc() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def decode(source: Source) -> tuple[list[Any], dict[str, Any]]:
-    """The events and the other top-level fields of a trace.
-
-    Raises
-    ------
-    ReadError
-        Nothing there, not JSON, or JSON that holds no list of events.
-    """
-    document = source.origin if source.is_decoded else parse(source.read(), source.name)
-    return events_and_header(document, source.name)
 
 
 def events_and_header(document: object, name: str) -> tuple[list[Any], dict[str, Any]]:
@@ -63,17 +50,7 @@ def loads(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
         return orjson.loads(keep_digits(data))
 
 
-def parse(data: bytes, name: str) -> object:
-    """Decode a whole file; an error names the byte."""
-    try:
-        return loads(data)
-    except orjson.JSONDecodeError:
-        if not data.strip():
-            raise ReadError.empty(name) from None
-        raise ReadError.not_json(name, *_fault(data)) from None
-
-
-def _fault(data: bytes) -> tuple[int, str]:
+def fault_of(data: bytes) -> tuple[int, str]:
     """The byte at which the text is no JSON, and why."""
     try:
         text = data.decode()

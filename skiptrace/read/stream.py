@@ -1,90 +1,204 @@
-"""A source to parts: read and unpacked in blocks, cut at events, parsed beside the reading."""
+"""A source to its events: read and unpacked in blocks, cut at events, parsed beside the reading.
+
+What is wanted of the events is a `Way`: columns for a trace, the decoded events for arguments.
+Both go the same way through a damaged file too, so that an event has one index.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from os import cpu_count
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
-from skiptrace.read.decode import decode, events_and_header, loads, no_gc
-from skiptrace.read.layout import find_layout, first_event
+from skiptrace.errors import ReadError
+from skiptrace.read.decode import events_and_header, fault_of, loads, no_gc
+from skiptrace.read.faults import Fault
+from skiptrace.read.layout import Layout, find_layout, first_event
 from skiptrace.read.regular import Reader
+from skiptrace.read.repair import repair as mend
 from skiptrace.read.rows import Part, from_decoded
 from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source
 
 BLOCK = 1 << 22
 """Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
+
 EVERYTHING = Selection()
+
+T = TypeVar("T")
 
 
 class UnfitError(Exception):
-    """The bytes are not laid out so; the general reader takes them."""
+    """The bytes are not laid out so; they are decoded whole."""
+
+
+@dataclass
+class Read(Generic[T]):
+    """What a source holds."""
+
+    parts: list[T]
+    """Of its events, in their order."""
+    header: dict[str, Any]
+    """The other members of the document."""
+    faults: list[Fault]
+    """What had to be repaired, by kind."""
+
+
+class Way(NamedTuple, Generic[T]):
+    """What is made of events."""
+
+    of_layout: Callable[[Layout], Callable[[bytes], T]]
+    """Of the bytes of whole events; raises `orjson.JSONDecodeError` where these are no JSON."""
+    of_events: Callable[[list[Any]], T]
+    """Of decoded events."""
 
 
 def read_parts(
     source: Source,
     progress: Progress | None = None,
     selection: Selection = EVERYTHING,
+    *,
+    repair: bool = True,
     block: int | None = None,
-) -> tuple[list[Part], dict[str, Any]]:
-    """The events of a source in parts, in file order, and its header.
+) -> Read[Part]:
+    """The events of a source as columns.
 
     The fast reader takes what is laid out regularly, the general one the rest: a chunk that is
-    not, the last events with what follows them, or the whole.
+    not, the last events with what follows them, or the whole. Damaged parts are repaired, or with
+    ``repair=False`` an error.
     """
-    if not source.is_decoded:
-        try:
-            return _regular(source, progress, selection, block or BLOCK)
-        except UnfitError:
-            pass
-    events, header = decode(source)
-    with no_gc():
-        return [selection.rows(from_decoded(events))], header
+
+    def of_layout(layout: Layout) -> Callable[[bytes], Part]:
+        reader = Reader(layout)
+
+        def read(chunk: bytes) -> Part:
+            if selection and layout.head:
+                text, kept, events = selection.thinned(chunk, layout)
+                if text:
+                    return selection.rows(reader.read(text).among(kept, events))
+            return selection.rows(reader.read(chunk))
+
+        return read
+
+    def of_events(events: list[Any]) -> Part:
+        with no_gc():
+            return selection.rows(from_decoded(events))
+
+    return _read(source, Way(of_layout, of_events), progress, block or BLOCK, repair=repair)
 
 
-def _regular(
-    source: Source, progress: Progress | None, selection: Selection, block: int
-) -> tuple[list[Part], dict[str, Any]]:
-    blocks = source.blocks(block, progress)
+def read_events(source: Source) -> list[Any]:
+    """The decoded events of a source, at the indices that `read_parts` gives them."""
+    way: Way[list[Any]] = Way(lambda _: lambda chunk: list(loads(b"[" + chunk + b"]")), list)
+    parts = _read(source, way, None, BLOCK, repair=True).parts
+    return [event for part in parts for event in part]
+
+
+def _read(
+    source: Source, way: Way[T], progress: Progress | None, block: int, *, repair: bool
+) -> Read[T]:
+    if source.is_decoded:
+        events, header = events_and_header(source.origin, source.name)
+        return Read([way.of_events(events)], header, [])
+    try:
+        return _in_blocks(source, way, progress, block, repair=repair)
+    except UnfitError:
+        return _whole(source, way, repair=repair)
+
+
+def _whole(source: Source, way: Way[T], *, repair: bool) -> Read[T]:
+    faults: list[Fault] = []
+    data = source.read(faults if repair else None)
+    try:
+        events, header = events_and_header(loads(data), source.name)
+    except orjson.JSONDecodeError:
+        if not data.strip():
+            raise ReadError.empty(source.name) from None
+        mended = mend(data)
+        if not mended.events:
+            raise ReadError.not_json(source.name, *fault_of(data)) from None
+        if not repair and mended.faults:
+            first = mended.faults[0]
+            raise ReadError.fault(source.name, first.kind, first.offset, first.excerpt) from None
+        events, header = mended.events, mended.header
+        faults += mended.faults
+    return Read([way.of_events(events)], header, faults)
+
+
+def _in_blocks(
+    source: Source, way: Way[T], progress: Progress | None, block: int, *, repair: bool
+) -> Read[T]:
+    faults: list[Fault] = []
+    blocks = source.blocks(block, progress, faults if repair else None)
     data = next(blocks, b"")
     first = first_event(data)
     layout = find_layout(data, first) if first is not None else None
     if first is None or layout is None:
         raise UnfitError
-    reader = Reader(layout)
+    # Only a separator with a line break stands in no string, however damaged.
+    of_bytes, mendable = way.of_layout(layout), repair and b"\n" in layout.separator
     workers = cpu_count() or 1
-    parts: list[Part] = []
-    waiting: deque[Future[Part]] = deque()
+    parts: list[T] = []
+    waiting: deque[Future[tuple[T, list[Fault]]]] = deque()
+
+    def take() -> None:
+        part, found = waiting.popleft().result()
+        parts.append(part)
+        faults.extend(found)
+
+    rest, rest_at = b"", first
     with ThreadPoolExecutor(workers) as pool:
-        rest = b""
-        for chunk, is_last in _chunks(data[first:], blocks, layout.separator):
-            whole = chunk
+        for chunk, at, is_last in _chunks(data[first:], first, blocks, layout):
             if is_last:
-                cut = chunk.rfind(layout.separator) + 1
-                # Behind the events there may be other lists, with the same between their objects.
-                if not cut or not layout.is_regular(chunk[:cut]):
-                    rest = chunk
-                    break
-                whole, rest = chunk[:cut], chunk[cut + len(layout.between) :]
-            waiting.append(pool.submit(_parse_chunk, whole, reader, selection))
+                rest, rest_at = chunk, at
+            else:
+                waiting.append(pool.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
             if len(waiting) > 2 * workers:  # bounds how much is in memory
-                parts.append(waiting.popleft().result())
-        parts.extend(future.result() for future in waiting)
+                take()
+        while waiting:
+            take()
     # What is left closes the document that the first bytes opened.
-    document = _closed(data[:first] + rest)
-    events, header = events_and_header(document, source.name)
-    with no_gc():
-        parts.append(selection.rows(from_decoded(events)))
-    return parts, header
+    document = data[:first] + rest
+    try:
+        events, header = events_and_header(loads(document), source.name)
+    except orjson.JSONDecodeError:
+        if not repair:
+            raise UnfitError from None
+        mended = mend(document)
+        events, header = mended.events, mended.header
+        for fault in mended.faults:
+            fault.offset += rest_at - first if fault.offset >= first else 0
+        faults += mended.faults
+    return Read([*parts, way.of_events(events)], header, faults)
 
 
-def _chunks(data: bytes, blocks: Iterator[bytes], separator: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Whole events without what separates the chunks; last, and marked so, what remains."""
+def _one(
+    way: Way[T],
+    of_bytes: Callable[[bytes], T],
+    chunk: bytes,
+    at: int,
+    *,
+    mendable: bool,
+) -> tuple[T, list[Fault]]:
+    try:
+        return of_bytes(chunk), []
+    except orjson.JSONDecodeError:
+        if not mendable:
+            raise UnfitError from None
+    mended = mend(chunk, at, is_run=True)
+    return way.of_events(mended.events), mended.faults
+
+
+def _chunks(
+    data: bytes, at: int, blocks: Iterator[bytes], layout: Layout
+) -> Iterator[tuple[bytes, int, bool]]:
+    """Whole events without what separates the chunks, and where they start; last what remains."""
+    separator = layout.separator
     waiting: list[bytes] = []  # blocks without a separator, joined once one is found
     for more in blocks:
         cut = data.rfind(separator)
@@ -93,25 +207,16 @@ def _chunks(data: bytes, blocks: Iterator[bytes], separator: bytes) -> Iterator[
             waiting.append(data[:keep])
             data = data[keep:] + more
             continue
-        yield b"".join((*waiting, data[: cut + 1])), False
+        chunk = b"".join((*waiting, data[: cut + 1]))
+        yield chunk, at, False
+        at += len(chunk) + len(layout.between)
         waiting.clear()
-        data = data[cut + separator.rindex(b"{") :] + more
-    yield b"".join((*waiting, data)), True
-
-
-def _parse_chunk(chunk: bytes, reader: Reader, selection: Selection) -> Part:
-    try:
-        if selection and reader.layout.head:
-            text, kept, events = selection.thinned(chunk, reader.layout)
-            if text:
-                return selection.rows(reader.read(text).among(kept, events))
-        return selection.rows(reader.read(chunk))
-    except orjson.JSONDecodeError as error:
-        raise UnfitError from error
-
-
-def _closed(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
-    try:
-        return loads(data)
-    except orjson.JSONDecodeError as error:
-        raise UnfitError from error
+        data = data[cut + 1 + len(layout.between) :] + more
+    data = b"".join((*waiting, data))
+    cut = data.rfind(separator) + 1
+    # Behind the events there may be other lists, with the same between their objects.
+    if cut and layout.is_regular(data[:cut]):
+        yield data[:cut], at, False
+        at += cut + len(layout.between)
+        data = data[cut + len(layout.between) :]
+    yield data, at, True

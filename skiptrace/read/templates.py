@@ -49,6 +49,8 @@ _TOKEN = re.compile(
 )
 _LONGEST_TEXT = 4096
 """Longer texts are left to the other readers."""
+_LONGEST_EVENT = 1 << 14
+"""And so are longer events."""
 _FEW = 8
 """So few events are not worth a template."""
 _MOST = 64
@@ -90,6 +92,8 @@ class Match:
 
 def learn(event: bytes) -> Template | None:
     """The template of an event; None where it holds what a template cannot."""
+    if len(event) > _LONGEST_EVENT:
+        return None
     try:
         decoded = orjson.loads(event)
     except orjson.JSONDecodeError:
