@@ -210,20 +210,20 @@ def test_a_compressed_file_cut_anywhere_is_said_to_be_cut(pack: str) -> None:
     packed = PACKERS[pack](TEXT)
     for size in range(6, len(packed)):
         with pytest.raises(ReadError, match="cut off or damaged"):
-            sk.load(packed[:size])
+            sk.load(packed[:size], repair=False)
 
 
 def test_a_compressed_file_with_flipped_bytes_is_said_to_be_damaged() -> None:
     packed = bytearray(gzip.compress(TEXT))
     packed[len(packed) // 2] ^= 0xFF
     with pytest.raises(ReadError, match="cut off or damaged"):
-        sk.load(packed)
+        sk.load(packed, repair=False)
 
 
 def test_json_cut_anywhere_is_a_read_error_that_names_a_byte() -> None:
     for size in range(1, len(TEXT)):
-        with pytest.raises(ReadError, match="not valid JSON at byte") as caught:
-            sk.load(TEXT[:size])
+        with pytest.raises(ReadError, match="at byte") as caught:
+            sk.load(TEXT[:size], repair=False)
         assert byte_of(caught.value) <= size
 
 
@@ -238,14 +238,14 @@ def test_json_cut_anywhere_is_a_read_error_that_names_a_byte() -> None:
 )
 def test_the_byte_at_which_json_breaks_is_exact(before: bytes) -> None:
     with pytest.raises(ReadError) as caught:
-        sk.load(before + b"@ ]}")
+        sk.load(before + b"@ ]}", repair=False)
     assert byte_of(caught.value) == len(before)
 
 
 def test_bytes_that_are_not_utf8_are_named_by_their_place() -> None:
     before = b'{"traceEvents": [{"name": "'
     with pytest.raises(ReadError) as caught:
-        sk.load(before + b"\xff\xfe" + b'"}]}')
+        sk.load(before + b"\xff\xfe" + b'"}]}', repair=False)
     assert byte_of(caught.value) == len(before)
 
 

@@ -139,8 +139,9 @@ def test_of_a_text_that_is_cut_off_all_that_came_before_is_kept(cut: int) -> Non
     trace = sk.load(data)
     whole = sk.load(json.dumps({"traceEvents": events()}).encode())
     assert trace.health.filter(kind="truncated_json")["byte"].item() <= len(data)
-    assert trace.ops.equals(whole.ops.head(len(trace.ops)))
-    assert trace.work.equals(whole.work.head(len(trace.work)))
+    # Of the event that is cut the last value is none.
+    for cut_off, same in ((trace.ops, whole.ops), (trace.work, whole.work)):
+        assert cut_off[:-1].equals(same.head(len(cut_off) - 1))
     assert 0 <= data.count(b'"ph"') - trace.meta.events <= 1
 
 
