@@ -177,6 +177,7 @@ def find_floors(launches: pl.DataFrame) -> Floors:
     """The floor per kind: what launches onto an idle device took in the median."""
     ns: dict[str, int] = {}
     source: dict[str, str] = {}
+    launches = launches.select("kind", "found_idle", "tklqt_ns")
     for kind in KINDS:
         of_kind = launches.filter(pl.col("kind") == kind)
         idle = of_kind.filter("found_idle")["tklqt_ns"].to_numpy()

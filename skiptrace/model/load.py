@@ -200,7 +200,9 @@ def _note_links(
     launches: pl.DataFrame,
     linked: _Linked,
 ) -> None:
-    works = linked.work
+    works = linked.work.select(
+        "id", "start_ns", "dur_ns", "device", "stream", "correlation", "launch"
+    )
     findings.add("no_device_work", int(works.is_empty()))
     findings.add("no_operators", int(ops.is_empty()))
     unlinked = works.filter(pl.col("launch").is_null())
@@ -208,17 +210,17 @@ def _note_links(
     findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
     findings.add("linked_by_external_id", linked.fallbacks, len(works))
     again = (
-        calls.filter(valid_id())
+        calls.select("id", "start_ns", "dur_ns", "correlation")
+        .filter(valid_id())
         .sort("start_ns", -pl.col("dur_ns"), "id")
         .filter(~pl.col("correlation").is_first_distinct())
     )
     findings.add_rows("shared_correlation", again, len(calls))
     findings.add("negative_launch_time", linked.negative, len(launches))
-    findings.add_rows("launch_without_op", launches.filter(pl.col("op").is_null()), len(launches))
-    findings.add_rows(
-        "launch_outside_steps", launches.filter(pl.col("step").is_null()), len(launches)
-    )
-    graphs = calls.filter(pl.col("name").str.contains(cats.LAUNCH_GRAPH))
+    for kind, column in (("launch_without_op", "op"), ("launch_outside_steps", "step")):
+        outside = launches.select("id", column).filter(pl.col(column).is_null())
+        findings.add_rows(kind, outside, len(launches))
+    graphs = calls.select("id", "name").filter(pl.col("name").str.contains(cats.LAUNCH_GRAPH))
     findings.add_rows(
         "graph_without_work", graphs.join(launches.select("id"), on="id", how="anti"), len(graphs)
     )

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mmap import mmap
+
 import numpy as np
 import polars as pl
 
@@ -133,7 +135,9 @@ def _join(raw: RawEvents, parts: Sequence[Part]) -> None:
                 pair or (np.zeros(n, np.int64), np.zeros(n, np.bool_))
                 for pair, n in zip(pairs, sizes, strict=True)
             ]
-            raw.numbers[column] = np.concatenate([values for values, _ in both])
+            # Memory of its own, which goes back to the system once the column is taken apart.
+            values = np.frombuffer(mmap(-1, max(sum(sizes), 1) * 8), np.int64)[: sum(sizes)]
+            raw.numbers[column] = np.concatenate([values for values, _ in both], out=values)
             valid = np.concatenate([valid for _, valid in both])
             if not valid.all():
                 raw.null[column] = ~valid

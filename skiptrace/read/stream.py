@@ -158,7 +158,7 @@ def _in_blocks(
                 rest, rest_at = chunk, at
             else:
                 waiting.append(pool.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
-            if len(waiting) > 2 * workers:  # bounds how much is in memory
+            if len(waiting) > workers:  # bounds how much is in memory
                 take()
         while waiting:
             take()

@@ -18,7 +18,7 @@ from typing import Any
 from skiptrace.errors import MissingDependencyError, ReadError
 from skiptrace.read.faults import Fault, excerpt
 
-_UNPACKED = 1 << 23
+_UNPACKED = 1 << 22
 """At most this much is unpacked at a time, however well it was packed."""
 BOMB_BYTES = 1 << 28
 BOMB_RATIO = 500
