@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -11,6 +9,7 @@ from skiptrace.intervals import Ints
 from skiptrace.model import categories as cats
 from skiptrace.model.trace import Whole
 from skiptrace.predict.replay import NEVER, Wait
+from skiptrace.predict.replay_lanes import SLACK_NS, Lanes
 
 OF_STREAM = r"(?i)stream|queue"
 OF_EVENT = r"(?i)event|fence"
@@ -23,29 +22,8 @@ BLOCKED = 5
 """A launch call of this many medians, with a full queue before it, waited for room in the queue."""
 
 
-@dataclass(frozen=True, eq=False)
-class Queues:
-    """The works by lane, as recorded."""
-
-    lanes: tuple[tuple[int, int], ...]
-    first_work: Ints
-    start: Ints
-    end: Ints
-    launched: Ints
-    """When the works of the lane up to each one had all been launched."""
-    call: Ints
-    """Row of the call that launched each work, -1 where none."""
-    pids: list[set[int]]
-    """Processes that launched each lane's works; -1 where that is not recorded."""
-
-    def parts(self) -> list[slice]:
-        """The works of each lane."""
-        bounds = self.first_work.tolist()
-        return [slice(low, high) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
-
-
 def find_waits(
-    whole: Whole, calls: pl.DataFrame, queues: Queues, slack: int
+    whole: Whole, calls: pl.DataFrame, lanes: Lanes
 ) -> tuple[tuple[Wait, ...], Ints, dict[str, int]]:
     """Every call that waits: what for; its own time once that has ended; what was inferred.
 
@@ -55,24 +33,22 @@ def find_waits(
         The recording.
     calls
         Its calls inside no other, by thread.
-    queues
+    lanes
         Its works by lane.
-    slack
-        By how much (ns) the clocks of host and device may disagree.
     """
     start, end = calls["start_ns"].to_numpy(), calls["end_ns"].to_numpy()
-    until = np.zeros((len(calls), len(queues.lanes)), np.int64)
-    counts = _asked(whole, calls, queues, slack, until) if queues.lanes else {}
-    counts["blocking_copies"] = _blocking(whole, calls, queues, until)
-    counts["queue_full"] = _full(start, end, queues, slack, until)
+    until = np.zeros((len(calls), len(lanes.names)), np.int64)
+    counts = _asked(whole, calls, lanes, until) if lanes.names else {}
+    counts["blocking_copies"] = _blocking(whole, calls, lanes, until)
+    counts["queue_full"] = _full(start, end, lanes, until)
     rows = np.flatnonzero((until > 0).any(axis=1))
     rows = rows[np.argsort(start[rows], kind="stable")]
     release = np.full(len(rows), NEVER)
-    for lane, part in enumerate(queues.parts()):
-        reach, here = np.maximum.accumulate(queues.end[part]), until[rows, lane]
+    for lane, part in enumerate(lanes.parts):
+        reach, here = lanes.reach[part], until[rows, lane]
         release = np.maximum(release, np.where(here > 0, reach[np.maximum(here - 1, 0)], NEVER))
     own = end[rows] - np.maximum(start[rows], np.minimum(release, end[rows]))
-    base = queues.first_work.tolist()
+    base = lanes.first_work.tolist()
     waits: list[Wait] = [
         (2 * row + 1, tuple((lane, base[lane] + n) for lane, n in enumerate(targets) if n), ())
         for row, targets in zip(rows.tolist(), until[rows].tolist(), strict=True)
@@ -81,7 +57,7 @@ def find_waits(
 
 
 def _asked(
-    whole: Whole, calls: pl.DataFrame, queues: Queues, slack: int, until: Ints
+    whole: Whole, calls: pl.DataFrame, lanes: Lanes, until: Ints
 ) -> dict[str, int]:
     """Calls that wait by what they are: for a stream, an event or the whole device."""
     name = pl.col("name")
@@ -101,18 +77,18 @@ def _asked(
     of_event = asked["what"].str.contains(OF_EVENT).to_numpy()
     of_stream = asked["what"].str.contains(OF_STREAM).to_numpy() & ~of_event
     pid = asked["pid"].to_numpy()
-    shape = (len(row), len(queues.lanes))
+    shape = (len(row), len(lanes.names))
     ended, issued, count = np.full(shape, NEVER), np.full(shape, NEVER), np.zeros(shape, np.int64)
     complete, recorded = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-    for lane, (part, where) in enumerate(zip(queues.parts(), queues.lanes, strict=True)):
-        known = np.isin(pid, list(queues.pids[lane])) | (-1 in queues.pids[lane])
-        reach = np.maximum.accumulate(queues.end[part])
-        given = np.where(known, np.searchsorted(queues.launched[part], start, side="left"), 0)
-        n = np.minimum(given, np.searchsorted(reach, end + slack, side="right"))
+    for lane, (part, where) in enumerate(zip(lanes.parts, lanes.names, strict=True)):
+        known = np.isin(pid, list(lanes.pids[lane])) | (-1 in lanes.pids[lane])
+        reach = lanes.reach[part]
+        given = np.where(known, np.searchsorted(lanes.launched[part], start, side="left"), 0)
+        n = np.minimum(given, np.searchsorted(reach, end + SLACK_NS, side="right"))
         last = np.maximum(n - 1, 0)
         count[:, lane], complete[:, lane] = n, n == given
         ended[:, lane] = np.where(n > 0, reach[last], NEVER)
-        issued[:, lane] = np.where(n > 0, queues.launched[part][last], NEVER)
+        issued[:, lane] = np.where(n > 0, lanes.launched[part][last], NEVER)
         of_lane = (pl.col("device") == where[0]) & (pl.col("stream") == where[1])
         recorded[:, lane] = asked.select(of_lane.fill_null(value=False)).to_series().to_numpy()
     # Of a stream: the one recorded, else of those that had nothing left the one that ended last,
@@ -128,7 +104,7 @@ def _asked(
     return {"waits_recorded": exact, "waits_inferred": len(asked) - exact}
 
 
-def _blocking(whole: Whole, calls: pl.DataFrame, queues: Queues, until: Ints) -> int:
+def _blocking(whole: Whole, calls: pl.DataFrame, lanes: Lanes, until: Ints) -> int:
     """Copies that returned only after their work had ended."""
     copies = calls.with_row_index("row").join(
         whole.launches.filter(pl.col("kind") == "memcpy").select("id"), on="id", how="semi"
@@ -137,31 +113,31 @@ def _blocking(whole: Whole, calls: pl.DataFrame, queues: Queues, until: Ints) ->
     is_copy[copies["row"].to_numpy().astype(np.int64)] = True
     end = calls["end_ns"].to_numpy()
     found = 0
-    for lane, part in enumerate(queues.parts()):
-        call = queues.call[part]
+    for lane, part in enumerate(lanes.parts):
+        call = lanes.call[part]
         if not len(calls):
             break
-        at = np.flatnonzero((call >= 0) & is_copy[call] & (end[call] >= queues.end[part]))
+        at = np.flatnonzero((call >= 0) & is_copy[call] & (end[call] >= lanes.end[part]))
         until[call[at], lane] = at + 1
         found += len(at)
     return found
 
 
-def _full(start: Ints, end: Ints, queues: Queues, slack: int, until: Ints) -> int:
+def _full(start: Ints, end: Ints, lanes: Lanes, until: Ints) -> int:
     """Launches that found the queue full: they return when one work more has started."""
     found = 0
-    for lane, part in enumerate(queues.parts()):
-        call = queues.call[part]
+    for lane, part in enumerate(lanes.parts):
+        call = lanes.call[part]
         heads = np.flatnonzero((call >= 0) & (np.diff(call, prepend=-1) != 0))
         row = call[heads]
-        begun = np.sort(queues.start[part][heads])
+        begun = np.sort(lanes.start[part][heads])
         depth = np.arange(len(heads)) - np.searchsorted(begun, start[row])
         if not len(heads) or depth.max() < QUEUE:
             continue
         took = end[row] - start[row]
         full = np.flatnonzero((depth >= QUEUE) & (took > BLOCKED * np.median(took)))
         # The work before the last one that had started by then: its end let that one start.
-        place = np.searchsorted(begun, end[row[full]] + slack, side="right") - 1
+        place = np.searchsorted(begun, end[row[full]] + SLACK_NS, side="right") - 1
         until[row[full], lane] = np.maximum(heads[np.maximum(place, 0)], 1)
         found += len(full)
     return found
