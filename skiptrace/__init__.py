@@ -14,12 +14,14 @@ from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
 from skiptrace.predict.compare_sweeps import Comparison, compare_sweeps
+from skiptrace.predict.critical_path import CriticalPath, critical_path
 from skiptrace.predict.predict_transition import PredictedTransition, predict_transition
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 
 __all__ = [
     "Comparison",
+    "CriticalPath",
     "Fusion",
     "LaunchFloor",
     "PredictedTransition",
@@ -29,6 +31,7 @@ __all__ = [
     "Transition",
     "boundedness",
     "compare_sweeps",
+    "critical_path",
     "errors",
     "fusion",
     "graph",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-CPU_BELOW = 0.5
-"""A step is `cpu`-bound if the device works less than this share of its latency."""
-
-GPU_FROM = 0.8
-"""A step is `gpu`-bound from this share on; between the two it is `balanced`."""
+MAJORITY = 0.5
+"""A step is `cpu`- or `gpu`-bound if more than this share of its critical path lies there."""
 
 OUTLIER = 1.5
 """A step is an outlier if its IL is over this many times the median IL."""
@@ -21,4 +18,4 @@ KNEE = 2.0
 """A sweep's plateau ends where TKLQT per launch reaches this many times its minimum."""
 
 DEVICE_SHARE = 0.5
-"""A sweep has turned where the device works at least this share of the latency."""
+"""A sweep has turned where at least this share of the critical path lies on the device."""

@@ -15,6 +15,13 @@ ACTIVITIES = (
 KINDS = ("kernel", "graph", "memcpy", "memset")
 """Kinds of launch."""
 
+PATH_KINDS = {
+    "python": "host", "operator": "host", "launch": "host", "alloc": "host", "dataloader": "host",
+    "profiler": "host", "sync": "host", "latency": "latency", "device": "device", "copy": "device",
+    "stream gap": "device", "dependency": "device", "earlier step": "device",
+}  # fmt: skip
+"""Kinds of piece of a critical path, and the side that each is on."""
+
 
 class Column(NamedTuple):
     """One column of a frame."""
@@ -40,6 +47,11 @@ _SPLIT = (
     Column("tklqt_ns", _I, "ns", "sum of begin-to-begin times t_l over kernel launches"),
     Column("launch_ns", _I, "ns", "the part of it that launching took"),
     Column("queue_ns", _I, "ns", "the part of it spent behind earlier work of the stream"),
+)
+_PATH_SHARES = (
+    Column("host_share", _F, "share", "of the critical path on the host"),
+    Column("device_share", _F, "share", "of it on the device"),
+    Column("latency_share", _F, "share", "of it from launches to their work"),
 )
 _SHARE = Column("idle_share", _F, "share", "of all idle time of the gaps")
 
@@ -231,6 +243,7 @@ SWEEP = (
     Column("cpu_busy_ns", _I, "ns", "operators and calls of the launching threads, without waits"),
     Column("cpu_idle_ns", _I, "ns", "il_ns - cpu_busy_ns"),
     Column("hdbi_share", _F, "share", "kernel_ns / (kernel_ns + cpu_busy_ns)"),
+    *_PATH_SHARES,
     Column("verdict", _S, "", "cpu, gpu or balanced"),
 )
 BLAME = (
@@ -246,6 +259,7 @@ BLAME = (
 BOUNDEDNESS = (
     Column("step", _S, "", "name of the step; 'all' for the whole trace"),
     Column("verdict", _S, "", "cpu, gpu or balanced; null where there is nothing to judge"),
+    *_PATH_SHARES,
     Column("busy_share", _F, "share", "of IL in which the device worked"),
     Column("queue_share", _F, "share", "queue_ns / tklqt_ns; null at 0"),
     Column("tklqt_per_launch_ns", _I, "ns", "mean t_l of a kernel launch"),
@@ -253,12 +267,37 @@ BOUNDEDNESS = (
     Column("hdbi_share", _F, "share", "kernel time over kernel time plus CPU busy time"),
     Column("because", _S, "", "the evidence in a sentence"),
 )
+CRITICAL_PATH = (
+    Column("step", _S, "", "name of the step"),
+    Column("start_ns", _I, "ns", "start of the piece"),
+    Column("end_ns", _I, "ns", "its end: the start of the next, or the end of the step's last work"),
+    Column("dur_ns", _I, "ns", "end - start; the pieces of a step sum to its IL"),
+    Column("kind", _S, "", "what the step waited for in that time"),
+    Column("side", _S, "", "host, device or latency (from a launch to its work)"),
+    Column("tid", _I, "", "thread, for host time"),
+    Column("device", _I, "", "device of the work that ran or was waited for"),
+    Column("stream", _I, "", "its stream"),
+    Column("op", _S, "", "innermost operator at the time, or around the work's launch"),
+    Column("python", _S, "", "deepest Python frame at the time, or around the work's launch"),
+    Column("kernel", _S, "", "name of the work that ran or was waited for"),
+    Column("work", _I, "id", "that work"),
+)
+CRITICAL_SHARES = (
+    Column("step", _S, "", "name of the step"),
+    Column("il_ns", _I, "ns", "inference latency: the length of the path"),
+    *_PATH_SHARES,
+    *(
+        Column(f"{kind.replace(' ', '_')}_ns", _I, "ns", f"of it of kind '{kind}'")
+        for kind in PATH_KINDS
+    ),
+)
 
 FRAMES: dict[str, tuple[Column, ...]] = {
     "ops": OPS, "calls": CALLS, "work": WORK, "launches": LAUNCHES, "annotations": _HOST,
     "python": _HOST, "steps": STEPS, "health": HEALTH, "tklqt": TKLQT, "summary": SUMMARY,
     "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
     "boundedness": BOUNDEDNESS, "blame": BLAME, "sweep": SWEEP,
+    "critical_path": CRITICAL_PATH, "critical_shares": CRITICAL_SHARES,
     "fusion_candidates": FUSION_CANDIDATES, "fusion_savings": FUSION_SAVINGS,
 }  # fmt: skip
 """Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""

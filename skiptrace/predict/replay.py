@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from skiptrace.intervals import Ints
+from skiptrace.intervals import Bools, Ints
 
 Wait: TypeAlias = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]
 
@@ -44,6 +44,8 @@ class Model:
     latency: Ints
     """From that point on; the recorded start where the launch is not in the recording; `NEVER` for
     what follows within a graph."""
+    pinned: Bools
+    """Whether that is as recorded, since what held the work is not in the recording."""
     after: Ints
     """The work of another lane that it waits for, or -1."""
     after_ns: int
@@ -101,7 +103,8 @@ class _Run:
     def times(self) -> Times:
         """Fill offsets from wait to wait, then run every lane to its end."""
         model, points = self.model, [point for point, _, _ in self.model.waits]
-        ends = dict(zip(points, self._next_wait(points), strict=True))
+        known = dict(zip(points, self._until_next(points), strict=True))
+        first = set(model.first_point.tolist())
         for low, high in zip(model.first_point[:-1], model.first_point[1:], strict=True):
             self.offset[low:high] = model.time[low] - self.sum[low]
         for point, works, others in model.waits:
@@ -111,17 +114,21 @@ class _Run:
                 release = max(release, int(self.end[until - 1]))
             for other in others:
                 release = max(release, int(self.sum[other] + self.offset[other]))
-            offset = int(self.offset[max(point - 1, 0)])
-            here = int(self.sum[point] - model.delta[point]) + offset
-            self.offset[point : ends[point]] = offset + max(release - here, 0)
+            offset, before = int(self.offset[point]), int(self.sum[point] - model.delta[point])
+            # A thread that another one set going begins when it did.
+            begun = others and point in first
+            self.offset[point : known[point]] = release - before if begun else max(offset, release - before)
         for lane, until in enumerate(model.first_work[1:].tolist()):
             self.advance(lane, until)
         return Times((self.sum + self.offset)[:-1], self.end - model.dur, self.end)
 
-    def _next_wait(self, points: list[int]) -> list[int]:
-        """For each waiting point the next one of its thread, or the thread's end."""
-        stops = np.sort(np.concatenate((np.array(points, np.int64), self.model.first_point)))
-        return stops[np.searchsorted(stops, points, side="right")].tolist()
+    def _until_next(self, points: list[int]) -> list[int]:
+        """For each waiting point: up to behind the next of its thread, or to the thread's end."""
+        stops = np.sort(np.array(points, np.int64))
+        after = np.append(stops, np.iinfo(np.int64).max - 1)
+        following = after[np.searchsorted(stops, points, side="right")] + 1
+        ends = self.model.first_point
+        return np.minimum(following, ends[np.searchsorted(ends, points, side="right")]).tolist()
 
     def advance(self, lane: int, until: int) -> None:
         """Run a lane up to, not including, the work `until`."""

@@ -12,6 +12,7 @@ from skiptrace.intervals import Bools, Ints
 from skiptrace.model.schema import KINDS
 from skiptrace.model.trace import Whole
 from skiptrace.predict.replay import NEVER, Model
+from skiptrace.predict.replay_handoffs import find_handoffs
 from skiptrace.predict.replay_lanes import (
     GRAPH_GAP_NS,
     NEAR_NS,
@@ -63,10 +64,16 @@ def record(whole: Whole) -> Recorded:
     time = calls.select(pl.concat_list("start_ns", "end_ns").explode()).to_series().to_numpy()
     delta = np.diff(time, prepend=0)
     delta[first_point[:-1]] = 0
+    names = [(int(p), int(t)) for p, t in threads.rows()]
     waits, own, counts = find_waits(whole, calls, lanes)
+    handoffs, between = find_handoffs(whole, time, names, first_point)
     delta[[point for point, _, _ in waits]] = own
+    delta[[point for point, _, _ in handoffs]] = between
+    counts["handoffs"] = len(handoffs)
+    # A wait is known once all before its call's start are.
+    waits = sorted([*waits, *handoffs], key=lambda wait: (time[wait[0] & ~1], wait[0]))
     model = Model(
-        threads=tuple((int(p), int(t)) for p, t in threads.rows()),
+        threads=tuple(names),
         first_point=first_point,
         time=time,
         delta=delta,
@@ -77,9 +84,10 @@ def record(whole: Whole) -> Recorded:
         gap=ways.gap,
         point=ways.point,
         latency=ways.latency,
+        pinned=ways.pinned,
         after=after,
         after_ns=round(float(np.median(way))) if len(way) else 0,
-        waits=waits,
+        waits=tuple(waits),
     )
     counts |= ways.counts | {
         "dependencies_recorded": recorded,
@@ -122,6 +130,7 @@ class _Ways:
         again |= inside & (gap > GRAPH_GAP_NS)
         self.modelled: Bools = lanes.linked & ~again
         self.again = again
+        self.pinned: Bools = ~self.modelled
         self.counts["unlinked"] = int((~lanes.linked).sum())
         self.counts["pinned"] = int(again.sum())
 
@@ -159,6 +168,7 @@ class _Ways:
         held = heads & lanes.is_first & ~told & (lanes.start > self.expected + NEAR_NS)
         self.latency[held] = (lanes.start - np.where(early, lanes.began, lanes.returned))[held]
         self.expected[held] = lanes.start[held]
+        self.pinned |= held
         self.counts["pinned"] += int(held.sum())
         self.latencies = dict(zip(KINDS, of_kind, strict=True))
         self.counts["launched_early"] = int(early.sum())

@@ -24,7 +24,7 @@ BLOCKED = 5
 
 def find_waits(
     whole: Whole, calls: pl.DataFrame, lanes: Lanes
-) -> tuple[tuple[Wait, ...], Ints, dict[str, int]]:
+) -> tuple[list[Wait], Ints, dict[str, int]]:
     """Every call that waits: what for; its own time once that has ended; what was inferred.
 
     Parameters
@@ -42,7 +42,6 @@ def find_waits(
     counts["blocking_copies"] = _blocking(whole, calls, lanes, until)
     counts["queue_full"] = _full(start, end, lanes, until)
     rows = np.flatnonzero((until > 0).any(axis=1))
-    rows = rows[np.argsort(start[rows], kind="stable")]
     release = np.full(len(rows), NEVER)
     for lane, part in enumerate(lanes.parts):
         reach, here = lanes.reach[part], until[rows, lane]
@@ -53,7 +52,7 @@ def find_waits(
         (2 * row + 1, tuple((lane, base[lane] + n) for lane, n in enumerate(targets) if n), ())
         for row, targets in zip(rows.tolist(), until[rows].tolist(), strict=True)
     ]
-    return tuple(waits), own, counts
+    return waits, own, counts
 
 
 def _asked(

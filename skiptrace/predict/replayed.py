@@ -1,0 +1,88 @@
+"""The replay of a trace, run once and kept; its steps on the replay's axis; how faithful it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import polars as pl
+
+from skiptrace.intervals import Ints
+from skiptrace.measure.summary import own_work, summary
+from skiptrace.model.steps import ALL
+from skiptrace.model.trace import Trace, Whole
+from skiptrace.predict.replay import Times
+from skiptrace.predict.replay_lanes import rows_of
+from skiptrace.predict.replay_model import Recorded, record
+
+_RECORDED: WeakKeyDictionary[Whole, Recorded] = WeakKeyDictionary()
+"""The model of each recording that is still in use: its windows share it."""
+
+
+def recorded(trace: Trace) -> Recorded:
+    """The model of the recording that a trace is, or is a window of; made once."""
+    if (found := _RECORDED.get(trace.whole)) is None:
+        found = _RECORDED[trace.whole] = record(trace.whole)
+    return found
+
+
+def as_recorded(made: Recorded) -> Times:
+    """The times that were recorded, in the form of a replay's."""
+    model = made.model
+    return Times(model.time, model.start, model.start + model.dur)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The steps of a trace that have a latency, and which works are whose."""
+
+    names: list[str]
+    start: Ints
+    """Start of the IL interval, as recorded."""
+    il: Ints
+    pid: Ints
+    tid: Ints
+    """The thread on which it starts."""
+    step: Ints
+    """Per work of the model the place of its step; -1 where it is in none."""
+    last: Ints
+    """Per step the work that ended last, as recorded."""
+
+
+def steps_of(trace: Trace, by: str = "step") -> Steps:
+    """The steps with an IL (``by="trace"``: the trace as one), as `summary` has them."""
+    rows = summary(trace, by).filter(pl.col("il_ns").is_not_null())
+    own = own_work(trace) if by == "step" else trace.work.with_columns(step=pl.lit(ALL))
+    host = pl.concat([frame.select("start_ns", "pid", "tid", "step") for frame in (trace.ops, trace.calls)])
+    if by == "trace":
+        host = host.with_columns(step=pl.lit(ALL))
+    threads = host.unique(["step", "start_ns"], keep="first", maintain_order=True)
+    rows = rows.join(threads, on=["step", "start_ns"], how="left", maintain_order="left")
+    made = recorded(trace)
+    names = rows["step"].to_list()
+    places = {name: i for i, name in enumerate(names)}
+    step = np.full(len(made.model.dur), -1, np.int64)
+    at = rows_of(made.lanes.works["id"].to_numpy(), own["id"].to_numpy())
+    step[at] = own["step"].replace_strict(places, default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+    order = np.lexsort((made.lanes.end, step))
+    last = order[np.searchsorted(step[order], np.arange(len(names)), side="right") - 1]
+    return Steps(names, *(rows[c].fill_null(-1).to_numpy() for c in ("start_ns", "il_ns", "pid", "tid")), step, last)
+
+
+def moved(made: Recorded, times: Times, pid: int, tid: int, when: int) -> int:
+    """Where a recorded moment of a thread lies in a replay."""
+    model = made.model
+    if (pid, tid) not in model.threads:
+        return when
+    thread = model.threads.index((pid, tid))
+    low, high = int(model.first_point[thread]), int(model.first_point[thread + 1])
+    place = low + int(np.searchsorted(model.time[low:high], when))
+    if place == high:
+        return int(times.point[high - 1]) + when - int(model.time[high - 1])
+    back = int(model.time[place]) - when
+    if place > low:  # as far back as the stretch is now, of what it was
+        was = int(model.time[place] - model.time[place - 1])
+        now = int(times.point[place] - times.point[place - 1])
+        back = back if now >= was else round(back * now / was)
+    return int(times.point[place]) - back
