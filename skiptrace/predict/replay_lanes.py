@@ -120,13 +120,9 @@ def told_to_wait(whole: Whole, calls: pl.DataFrame, lanes: Lanes) -> tuple[Ints,
     return after, int(told["recorded"].count())
 
 
-def found_late(lanes: Lanes, after: Ints, late: Ints) -> int:
-    """Set what late works waited for where a work of another lane had ended just before."""
-    found = after.copy()
-    _last_before(lanes, found, late, lanes.began[late], near=NEAR_NS)
-    count = int(((found >= 0) & (after < 0)).sum())
-    after[:] = found
-    return count
+def found_late(lanes: Lanes, after: Ints, late: Ints) -> None:
+    """Set what late works waited for, where a work of another lane had ended just before."""
+    _last_before(lanes, after, late, lanes.began[late], near=NEAR_NS)
 
 
 def _last_before(lanes: Lanes, after: Ints, work: Ints, when: Ints, near: int | None = None) -> None:

@@ -53,8 +53,11 @@ def record(whole: Whole) -> Recorded:
     after, recorded = told_to_wait(whole, calls, lanes)
     ways = _Ways(lanes, after)
     due = np.maximum(ways.expected, lanes.before + ways.gap)
-    late = np.flatnonzero((lanes.start > due + 2 * SLACK_NS) & (after < 0) & ways.modelled)
-    found = found_late(lanes, after, late)
+    told = (after >= 0) & (lanes.start - lanes.end[after] <= NEAR_NS)
+    late = np.flatnonzero((lanes.start > due + 2 * SLACK_NS) & ~told & ways.modelled)
+    found_late(lanes, after, late)
+    late = late[(after[late] < 0) | (lanes.start - lanes.end[after] > NEAR_NS)[late]]
+    ways.hold(lanes, late)
     waited = (after >= 0) & (lanes.start > due + SLACK_NS)
     way = (lanes.start - lanes.end[after])[waited]
     way = way[(way >= 0) & (way <= NEAR_NS)]
@@ -92,7 +95,7 @@ def record(whole: Whole) -> Recorded:
     counts |= ways.counts | {
         "dependencies_recorded": recorded,
         "dependencies_inferred": int((after >= 0).sum()) - recorded,
-        "late_unexplained": len(late) - found,
+        "late_unexplained": len(late),
     }
     return Recorded(model, calls, lanes, ways.latencies, counts)
 
@@ -163,15 +166,16 @@ class _Ways:
         self.latency[self.again] = (lanes.start - lanes.returned)[self.again]
         self.latency[~lanes.linked] = lanes.start[~lanes.linked]
         self.point[~lanes.linked] = -1
-        # What kept the first work of a lane waiting for long ran before the recording.
-        told = ~free & (lanes.start - lanes.end[after] <= NEAR_NS)
-        held = heads & lanes.is_first & ~told & (lanes.start > self.expected + NEAR_NS)
-        self.latency[held] = (lanes.start - np.where(early, lanes.began, lanes.returned))[held]
-        self.expected[held] = lanes.start[held]
-        self.pinned |= held
-        self.counts["pinned"] += int(held.sum())
         self.latencies = dict(zip(KINDS, of_kind, strict=True))
         self.counts["launched_early"] = int(early.sum())
+
+    def hold(self, lanes: Lanes, late: Ints) -> None:
+        """Pin the first works of lanes: what kept those for long ran before the recording."""
+        held = late[lanes.is_first[late] & lanes.head[late]]
+        launched = np.where(self.point % 2 == 0, lanes.began, lanes.returned)
+        self.latency[held] = (lanes.start - launched)[held]
+        self.pinned[held] = True
+        self.counts["pinned"] += len(held)
 
     def _set_gaps(self, lanes: Lanes, free: Bools) -> None:
         """The way from each work to the next of its lane: the mean of their kinds, in a graph or not."""

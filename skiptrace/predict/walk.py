@@ -13,6 +13,10 @@ DEVICE, GAP, DEPENDENCY, LATENCY, HOST, WAKE = range(6)
 """Kinds of piece: a work; between two works of a lane; behind one of another lane; from a launch
 to its work; a thread's own time; its time from the end of what it waited for to its call's return."""
 
+HELD_NS = 1_000_000
+"""A work that starts so long after its launch, for no recorded reason, was held by work before the
+recording: that is no launch latency."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
@@ -79,8 +83,9 @@ class Path:
             if point < 0:  # launched before the recording: what held it is not known
                 now = found.add(since, now, DEPENDENCY, first)
                 break
-            kind = DEPENDENCY if model.pinned[first] else LATENCY
-            now = found.add(int(times.point[point]), now, kind, first)
+            launched = int(times.point[point])
+            held = model.pinned[first] and now - launched > HELD_NS
+            now = found.add(launched, now, DEPENDENCY if held else LATENCY, first)
             work, now = self._host(point, now, since, found)
         return found.pieces(since)
 
