@@ -291,6 +291,19 @@ CRITICAL_SHARES = (
         for kind in PATH_KINDS
     ),
 )
+WHATIF = (
+    Column("step", _S, "", "name of the step"),
+    Column("recorded_ns", _I, "ns", "IL as recorded"),
+    Column("il_ns", _I, "ns", "IL with the change, as this profiler would record it"),
+    Column("latency_ns", _I, "ns", "with the change and no profiler: to the return of a final wait"),
+    Column("latency_low_ns", _I, "ns", "low end of its range"),
+    Column("latency_high_ns", _I, "ns", "high end of its range"),
+    Column("before_ns", _I, "ns", "the same without the change"),
+    Column("speedup", _F, "", "before_ns / latency_ns"),
+    *_PATH_SHARES,
+    Column("verdict", _S, "", "cpu, gpu or balanced, with the change"),
+    Column("error", _F, "", "|IL replayed with nothing changed - IL| / IL"),
+)
 
 FRAMES: dict[str, tuple[Column, ...]] = {
     "ops": OPS, "calls": CALLS, "work": WORK, "launches": LAUNCHES, "annotations": _HOST,
@@ -298,6 +311,7 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
     "boundedness": BOUNDEDNESS, "blame": BLAME, "sweep": SWEEP,
     "critical_path": CRITICAL_PATH, "critical_shares": CRITICAL_SHARES,
+    "whatif": WHATIF,
     "fusion_candidates": FUSION_CANDIDATES, "fusion_savings": FUSION_SAVINGS,
 }  # fmt: skip
 """Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""

@@ -86,3 +86,12 @@ def moved(made: Recorded, times: Times, pid: int, tid: int, when: int) -> int:
         now = int(times.point[place] - times.point[place - 1])
         back = back if now >= was else round(back * now / was)
     return int(times.point[place]) - back
+
+
+def replayed_ends(steps: Steps, times: Times) -> tuple[Ints, Ints]:
+    """Per step when its last work ends in a replay, and which work that is."""
+    inside = np.flatnonzero(steps.step >= 0)
+    order = inside[np.lexsort((times.end[inside], steps.step[inside]))]
+    count = len(steps.names)
+    last = order[np.searchsorted(steps.step[order], np.arange(count), side="right") - 1]
+    return times.end[last], last

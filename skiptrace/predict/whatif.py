@@ -1,0 +1,308 @@
+"""`whatif`: what a change would bring, before anyone makes it, from a replay of the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from skiptrace.errors import UnknownKeyError
+from skiptrace.intervals import Ints
+from skiptrace.measure.fusion import fusion
+from skiptrace.model.schema import WHATIF, conform
+from skiptrace.model.trace import Trace
+from skiptrace.predict import changes
+from skiptrace.predict.boundedness import side_sums, verdict_of
+from skiptrace.predict.profiler_cost import DEFAULT, ProfilerCost, per_point
+from skiptrace.predict.replay import Model, Times, replay
+from skiptrace.predict.replay_model import Recorded
+from skiptrace.predict.replayed import Steps, moved, recorded, replayed_ends, steps_of
+from skiptrace.predict.walk import Path
+
+WAKE_NS = 5_000
+"""From the end of the last work to the return of a wait, where the trace shows none: the median with
+an empty kernel on an H100."""
+_RANGE = {"low": 0.6, "likely": 1.0, "high": 2.0}
+"""What is taken for the gaps inside a graph, as a part of the likely."""
+
+
+@dataclass(frozen=True, eq=False)
+class WhatIf:
+    """Result of `whatif`."""
+
+    frame: pl.DataFrame
+    """A row a step: what it would take, the range, and which side would hold it."""
+    assumptions: tuple[str, ...]
+    """What the prediction takes for granted, in words."""
+    changed: bool
+    """Whether the trace has anything that the change applies to."""
+
+
+def whatif(
+    trace: Trace,
+    *,
+    cuda_graph: bool | str = False,
+    fuse: int | Sequence[Sequence[str]] | None = None,
+    remove_syncs: bool | str | Sequence[str] = False,
+    host: float = 1.0,
+    launch_floor_ns: int | None = None,
+    device: float = 1.0,
+    kernels: Mapping[str, float] | None = None,
+    unprofiled: bool = False,
+) -> WhatIf:
+    """What a step would take with something changed; any mix of changes.
+
+    The recording is replayed (see "Replay" in the docs) with other numbers: durations scaled, waits
+    taken out, launches merged. What waited for what stays as recorded.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    cuda_graph
+        True: each step as one graph launch; ``"op"``: each outermost operator with several launches
+        as one.
+    fuse
+        Chains of kernel names (from `fusion`), each to become one kernel; or a length: all
+        candidates of that length.
+    remove_syncs
+        True: no call waits before the last launch of its step; or the names of operators whose
+        waits go.
+    host
+        Factor on the host's time: 0.5 is a CPU of twice the speed.
+    launch_floor_ns
+        What a kernel launch costs with nothing in its way, instead of the trace's floor.
+    device
+        Factor on the duration of all works.
+    kernels
+        Factor by kind (``kernel``, ``memcpy``, ``memset``) or by a pattern in the name, as
+        ``{"gemm": 0.5}``; the first that fits counts.
+    unprofiled
+        Without what the profiler adds to the host's time.
+
+    Returns
+    -------
+    WhatIf
+        ``.frame``, a row a step: ``il_ns`` as this profiler would record it (with ``unprofiled``, as
+        none would), ``latency_ns`` as a clock would measure it without a profiler, from before the
+        first launch to the return of a final wait, its range, ``speedup`` of that against the same
+        without the change, the shares of the new critical path, the verdict, and ``error``, how
+        far the replay with nothing changed is from the recording. ``.assumptions`` in words.
+
+    Raises
+    ------
+    UnknownKeyError
+        A value that the option does not have.
+
+    Notes
+    -----
+    A prediction is never below the longest stream's device time after the change, nor below the
+    host time that is kept: both are paths of the replay.
+    """
+    wanted = _Wanted(cuda_graph, fuse, remove_syncs, host, launch_floor_ns, device, kernels or {})
+    wanted.check()
+    made, steps = recorded(trace), steps_of(trace)
+    cost = per_point(trace, made.model)
+    words = list(wanted.words(trace, made))
+    if unprofiled:
+        words.append(f"without the profiler's own host time: {DEFAULT.op.likely} ns an operator "
+                     f"and {DEFAULT.call.likely} ns a call, and more with shapes or stacks")  # fmt: skip
+    runs: dict[str, _Run] = {}
+    for name in ("low", "likely", "high"):
+        gaps = _RANGE[name]
+        less = cost[{"low": "high", "likely": "likely", "high": "low"}[name]]
+        model = wanted.applied(trace, made, steps, changes.without(made.model, less), gaps)
+        runs[name] = _run(made, steps, model)
+    before = _run(made, steps, changes.without(made.model, cost["likely"]))
+    kept = runs["likely"] if unprofiled else _run(
+        made, steps, wanted.applied(trace, made, steps, made.model, 1.0)
+    )  # fmt: skip
+    same = _run(made, steps, made.model)
+    frame = _frame(made, steps, kept, runs, before, same)
+    return WhatIf(frame, tuple(words), changed=bool(wanted) or unprofiled)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The changes that were asked for."""
+
+    cuda_graph: bool | str
+    fuse: int | Sequence[Sequence[str]] | None
+    remove_syncs: bool | str | Sequence[str]
+    host: float
+    launch_floor_ns: int | None
+    device: float
+    kernels: Mapping[str, float]
+
+    def __bool__(self) -> bool:
+        return self != _Wanted(False, None, False, 1.0, None, 1.0, {})
+
+    def check(self) -> None:
+        """Raise unless every value is one that its option has."""
+        if self.cuda_graph not in (True, False, "op", "step"):
+            raise UnknownKeyError.of("cuda_graph", self.cuda_graph, ["True", "False", "step", "op"])
+        factors = {"host": self.host, "device": self.device, **self.kernels}
+        for name, factor in factors.items():
+            number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+            if not number or not 0 <= factor < 1e6:
+                raise UnknownKeyError.of(f"factor for {name}", factor, ["a number from 0 on"])
+        floor = self.launch_floor_ns
+        if floor is not None and (not isinstance(floor, int) or floor < 0):
+            raise UnknownKeyError.of("launch_floor_ns", floor, ["nanoseconds from 0 on"])
+
+    def applied(
+        self, trace: Trace, made: Recorded, steps: Steps, model: Model, gaps: float
+    ) -> Model:
+        """The model with all of them."""
+        if self.host != 1:
+            model = changes.scaled_host(model, self.host)
+        if self.launch_floor_ns is not None:
+            floor = max(trace.whole.floors.ns["kernel"], 1)
+            model = changes.scaled_launches(made, model, self.launch_floor_ns / floor)
+        if self.device != 1:
+            model = changes.scaled_device(made, model, {"": self.device})
+        if self.kernels:
+            model = changes.scaled_device(made, model, self.kernels)
+        if self.remove_syncs:
+            points, _ = changes.waits_inside(trace, made, self._sync_ops())
+            model = changes.without_waits(model, points)
+        if self.fuse is not None:
+            model = changes.bundled(made, model, _chains(trace, self.fuse), 0, None)
+        if self.cuda_graph:
+            spans = _ops(trace) if self.cuda_graph == "op" else _steps(trace, made, steps)
+            gap = round(graph_gap(made) * gaps)
+            model = changes.bundled(made, model, spans, gap, trace.whole.floors.ns["kernel"])
+        return model
+
+    def _sync_ops(self) -> tuple[str, ...] | None:
+        given = self.remove_syncs
+        if given is True:
+            return None
+        return (given,) if isinstance(given, str) else tuple(given)  # type: ignore[arg-type]
+
+    def words(self, trace: Trace, made: Recorded) -> list[str]:
+        """What each takes for granted."""
+        found = []
+        if self.host != 1:
+            found.append(f"all host time times {self.host:g}, but for waking up from waits")
+        if self.launch_floor_ns is not None:
+            found.append(f"launch calls and launch latency scaled to a floor of {self.launch_floor_ns} ns")
+        if self.device != 1 or self.kernels:
+            found.append("durations of works scaled; the gaps between them stay")
+        if self.remove_syncs:
+            found.append("waits before a later launch of their step are gone, with the time of their calls; "
+                         "what is done with the value that was waited for still works")  # fmt: skip
+        if self.fuse is not None:
+            found.append("a fused kernel takes as long as its parts and one launch: no memory traffic is saved")
+        if self.cuda_graph:
+            found.append(
+                f"everything captured: no host time but one launch, {graph_gap(made)} ns between works, and "
+                f"{changes.COLD_NS} ns less for kernels that had started on an idle device; input copies "
+                "and waits inside are not counted"
+            )
+        return found
+
+
+def graph_gap(made: Recorded) -> int:
+    """Between two kernels inside a graph: as in the trace's own graphs, else as known."""
+    lanes = made.lanes
+    inside = ~lanes.head & lanes.linked & ~made.model.pinned
+    found = (lanes.start - lanes.before)[inside]
+    found = found[found >= 0]
+    return round(float(np.median(found))) if len(found) else changes.GRAPH_GAP_NS
+
+
+def _steps(trace: Trace, made: Recorded, steps: Steps) -> pl.DataFrame:
+    """Each step's host time up to its last launch, on every thread of its process."""
+    last = trace.launches.group_by("step").agg(
+        end_ns=(pl.col("start_ns") + pl.col("dur_ns")).max()
+    )
+    frame = pl.DataFrame(
+        {"span": range(len(steps.names)), "step": steps.names, "pid": steps.pid, "start_ns": steps.start}
+    ).join(last, on="step", how="inner")
+    threads = pl.DataFrame(made.model.threads, schema=["pid", "tid"], orient="row")
+    return frame.join(threads, on="pid")
+
+
+def _ops(trace: Trace) -> pl.DataFrame:
+    """Outermost operators with several launches."""
+    several = trace.launches.group_by("root_op").len().filter(pl.col("len") > 1)
+    ops = trace.whole.ops.join(several, left_on="id", right_on="root_op", how="semi")
+    return ops.select("pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns")).with_row_index("span")
+
+
+def _chains(trace: Trace, wanted: int | Sequence[Sequence[str]]) -> pl.DataFrame:
+    raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A replay, on the steps' axis."""
+
+    model: Model
+    times: Times
+    start: Ints
+    """When each step starts."""
+    end: Ints
+    """When its last work ends."""
+    last: Ints
+    """Which work that is."""
+
+    @property
+    def il(self) -> Ints:
+        """Each step's latency."""
+        return self.end - self.start
+
+
+def _run(made: Recorded, steps: Steps, model: Model) -> _Run:
+    times = replay(model)
+    where = zip(steps.pid.tolist(), steps.tid.tolist(), steps.start.tolist(), strict=True)
+    start = np.array([moved(made, times, *at) for at in where], np.int64)
+    end, last = replayed_ends(steps, times)
+    return _Run(model, times, start, end, last)
+
+
+def _wake(made: Recorded) -> int:
+    """The median way from the end of a work to the return of the call that waited for it."""
+    model = made.model
+    points = np.array([point for point, works, _ in model.waits if works], np.int64)
+    own = model.delta[points]
+    held = own < model.time[points] - model.time[points - 1]
+    return round(float(np.median(own[held]))) if held.any() else WAKE_NS
+
+
+def _frame(
+    made: Recorded, steps: Steps, kept: _Run, runs: Mapping[str, _Run], before: _Run, same: _Run
+) -> pl.DataFrame:
+    wake = _wake(made)
+    path = Path(kept.model, kept.times)
+    sides = [
+        side_sums(path.back(work, start))
+        for work, start in zip(kept.last.tolist(), kept.start.tolist(), strict=True)
+    ]
+    error = np.abs(same.il - steps.il) / np.maximum(steps.il, 1)
+    latency = {name: run.il + wake for name, run in runs.items()}
+    columns: dict[str, Any] = {
+        "step": pl.Series(steps.names, dtype=pl.String),
+        "recorded_ns": steps.il,
+        "il_ns": kept.il,
+        "latency_ns": latency["likely"],
+        "latency_low_ns": np.floor(np.minimum(latency["low"], latency["likely"]) * (1 - error)),
+        "latency_high_ns": np.ceil(np.maximum(latency["high"], latency["likely"]) * (1 + error)),
+        "before_ns": before.il + wake,
+        "speedup": (before.il + wake) / np.maximum(latency["likely"], 1),
+        **{
+            side.replace("_ns", "_share"): [
+                s[side] / max(sum(s.values()), 1) for s in sides
+            ]
+            for side in ("host_ns", "device_ns", "latency_ns")
+        },
+        "error": error,
+    }
+    frame = pl.DataFrame(columns).with_columns(
+        verdict=verdict_of(pl.col("host_share"), pl.col("device_share"))
+    )
+    return conform(frame, WHATIF)
