@@ -19,3 +19,6 @@ KNEE = 2.0
 
 DEVICE_SHARE = 0.5
 """A sweep has turned where at least this share of the critical path lies on the device."""
+
+WORTH = 0.01
+"""Advice that gains less than this share of a step's latency is not given."""

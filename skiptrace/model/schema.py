@@ -201,6 +201,12 @@ IDLE_KEYS = {
     "python": Column("python", _S, "", "deepest Python frame of the launching thread at the time"),
     "step": Column("step", _S, "", "step of the work that ended the gap"),
 }
+COUNTERFACTUAL = (
+    IDLE_KEYS["cause"],
+    *IDLE_CAUSES,
+    Column("counterfactual_ns", _I, "ns", "idle time that goes away if this cause alone does; may be "
+           "negative"),
+)
 FUSION_CANDIDATES = (
     Column("length", _I, "", "kernels in the chain"),
     Column("chain", pl.List(pl.String), "", "names of its kernels, in order"),
@@ -304,6 +310,18 @@ WHATIF = (
     Column("verdict", _S, "", "cpu, gpu or balanced, with the change"),
     Column("error", _F, "", "|IL replayed with nothing changed - IL| / IL"),
 )
+ADVISE = (
+    Column("change", _S, "", "what to change, as the call of whatif or the cause taken out"),
+    Column("gain_ns", _I, "ns", "how much shorter the median step is, without a profiler"),
+    Column("gain_share", _F, "share", "of its latency"),
+    Column("latency_ns", _I, "ns", "latency of the median step then"),
+    Column("before_ns", _I, "ns", "its latency now, without a profiler"),
+    Column("op", _S, "", "where: the operator, annotation or kernel"),
+    Column("root_op", _S, "", "the outermost operator around it"),
+    Column("module", _S, "", "the innermost nn.Module around it, where recorded"),
+    Column("python", _S, "", "the Python line, where recorded"),
+    Column("advice", _S, "", "what to do"),
+)
 
 FRAMES: dict[str, tuple[Column, ...]] = {
     "ops": OPS, "calls": CALLS, "work": WORK, "launches": LAUNCHES, "annotations": _HOST,
@@ -311,7 +329,7 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
     "boundedness": BOUNDEDNESS, "blame": BLAME, "sweep": SWEEP,
     "critical_path": CRITICAL_PATH, "critical_shares": CRITICAL_SHARES,
-    "whatif": WHATIF,
+    "whatif": WHATIF, "advise": ADVISE, "counterfactual": COUNTERFACTUAL,
     "fusion_candidates": FUSION_CANDIDATES, "fusion_savings": FUSION_SAVINGS,
 }  # fmt: skip
 """Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from skiptrace.intervals import Bools, Intervals, Ints, overlap, union
 from skiptrace.model import categories as cats
@@ -62,7 +63,12 @@ def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) ->
     ]
     table = distinct.with_columns(pl.Series("factor", factor, dtype=pl.Float64))
     of_work = names.join(table, on=["name", "kind"], how="left", maintain_order="left")
-    return replace(model, dur=_times(model.dur, of_work["factor"].to_numpy()))
+    return scaled_works(model, of_work["factor"].to_numpy())
+
+
+def scaled_works(model: Model, factor: NDArray[np.float64]) -> Model:
+    """Durations of works, each times its factor."""
+    return replace(model, dur=_times(model.dur, factor))
 
 
 def without(model: Model, amount: Ints) -> Model:
@@ -122,12 +128,12 @@ def bundled(made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency
         time, start, end = model.time[part], group["start_ns"].to_numpy(), group["end_ns"].to_numpy()
         delta[part] -= overlap(union(start, end), time - np.maximum(delta[part], 0), time)
         place = np.searchsorted(start, time, side="right") - 1
-        here = (place >= 0) & (time <= end[np.maximum(place, 0)])
+        here = (place >= 0) & (time > start[np.maximum(place, 0)]) & (time <= end[np.maximum(place, 0)])
         inside[part] |= here
         mine = (lanes.call >= 0) & (call_thread == number)
         at = np.searchsorted(start, lanes.began[mine], side="right") - 1
         fits = (at >= 0) & (lanes.began[mine] < end[np.maximum(at, 0)])
-        span[mine] = np.where(fits, group["span"].to_numpy()[np.maximum(at, 0)], -1)
+        span[mine] = np.where(fits, group["span"].cast(pl.Int64).to_numpy()[np.maximum(at, 0)], -1)
     works = np.flatnonzero(span >= 0)
     if not len(works):
         return model
@@ -147,7 +153,8 @@ def bundled(made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency
     ways[rest] = NEVER
     gaps[rest] = gap
     isolated = rest[(lanes.start[rest] - lanes.before[rest]) > 2 * gap + 1_000]
-    dur[isolated] -= np.minimum(COLD_NS, (COLD_PART * dur[isolated]).astype(np.int64))
+    if latency is not None:
+        dur[isolated] -= np.minimum(COLD_NS, (COLD_PART * dur[isolated]).astype(np.int64))
     gone = inside.copy()
     waits = tuple(w for w in model.waits if not gone[w[0]])
     pinned = model.pinned.copy()
@@ -157,22 +164,24 @@ def bundled(made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency
     )
 
 
-def waits_inside(trace: Trace, made: Recorded, ops: tuple[str, ...] | None) -> tuple[Ints, pl.DataFrame]:
+def waits_inside(
+    trace: Trace, made: Recorded, ops: tuple[str, ...] | None = None, *, alloc: bool = False
+) -> tuple[Ints, pl.DataFrame]:
     """Points of calls that wait before a later launch of their step, and those calls.
 
     A wait behind the last launch of its step ends the step, and stays. `ops`: only those inside
-    operators of such names.
+    operators of such names. `alloc`: those that free memory and so wait, instead of all others.
     """
     last = trace.launches.group_by("step").agg(last=pl.col("start_ns").max())
-    waits = [point for point, works, _ in made.model.waits if works]
-    rows = np.array(sorted(point // 2 for point in waits), np.int64)
-    calls = made.calls.with_row_index("row").gather(rows)
+    rows = [point // 2 for point, works, _ in made.model.waits if works]
+    calls = made.calls.with_row_index("row").gather(np.array(sorted(rows), np.int64))
     calls = calls.join(last, on="step", how="left", maintain_order="left").filter(
-        (pl.col("start_ns") < pl.col("last"))
+        pl.col("start_ns") < pl.col("last"),
+        pl.col("name").str.contains(cats.ALLOCATES) == pl.lit(alloc),
     )
     if ops is not None:
         calls = calls.filter(pl.Series(_within(trace, calls["op"], ops)))
-    return 2 * calls["row"].to_numpy().astype(np.int64) + 1, calls
+    return 2 * calls["row"].cast(pl.Int64).to_numpy() + 1, calls
 
 
 def _within(trace: Trace, op: pl.Series, names: tuple[str, ...]) -> Bools:
@@ -186,8 +195,5 @@ def _within(trace: Trace, op: pl.Series, names: tuple[str, ...]) -> Bools:
     return found
 
 
-def _times(values: Ints, factor: float | np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ints:
+def _times(values: Ints, factor: float | NDArray[np.float64]) -> Ints:
     return np.rint(values * factor).astype(np.int64)
-
-
-Change = Callable[[Model], Model]

@@ -12,12 +12,16 @@ from skiptrace.intervals import Ints
 from skiptrace.measure.summary import own_work, summary
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace, Whole
-from skiptrace.predict.replay import Times
+from skiptrace.predict.replay import Model, Times, replay
 from skiptrace.predict.replay_lanes import rows_of
 from skiptrace.predict.replay_model import Recorded, record
 
 _RECORDED: WeakKeyDictionary[Whole, Recorded] = WeakKeyDictionary()
 """The model of each recording that is still in use: its windows share it."""
+
+WAKE_NS = 5_000
+"""From the end of the last work to the return of a wait, where the trace shows none: the median with
+an empty kernel on an H100."""
 
 
 def recorded(trace: Trace) -> Recorded:
@@ -95,3 +99,40 @@ def replayed_ends(steps: Steps, times: Times) -> tuple[Ints, Ints]:
     count = len(steps.names)
     last = order[np.searchsorted(steps.step[order], np.arange(count), side="right") - 1]
     return times.end[last], last
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A replay, on the steps' axis."""
+
+    model: Model
+    times: Times
+    start: Ints
+    """When each step starts."""
+    end: Ints
+    """When its last work ends."""
+    last: Ints
+    """Which work that is."""
+
+    @property
+    def il(self) -> Ints:
+        """Each step's latency."""
+        return self.end - self.start
+
+
+def run_model(made: Recorded, steps: Steps, model: Model) -> Run:
+    """Replay a model, and find each step in it."""
+    times = replay(model)
+    where = zip(steps.pid.tolist(), steps.tid.tolist(), steps.start.tolist(), strict=True)
+    start = np.array([moved(made, times, *at) for at in where], np.int64)
+    end, last = replayed_ends(steps, times)
+    return Run(model, times, start, end, last)
+
+
+def wake_ns(made: Recorded) -> int:
+    """The median way from the end of a work to the return of the call that waited for it."""
+    model = made.model
+    points = np.array([point for point, works, _ in model.waits if works], np.int64)
+    own = model.delta[points]
+    held = own < model.time[points] - model.time[points - 1]
+    return round(float(np.median(own[held]))) if held.any() else WAKE_NS

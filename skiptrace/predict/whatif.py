@@ -10,21 +10,18 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.intervals import Ints
+from skiptrace.measure.chains import kernel_runs
 from skiptrace.measure.fusion import fusion
 from skiptrace.model.schema import WHATIF, conform
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.boundedness import side_sums, verdict_of
 from skiptrace.predict.profiler_cost import DEFAULT, ProfilerCost, per_point
-from skiptrace.predict.replay import Model, Times, replay
+from skiptrace.predict.replay import Model
 from skiptrace.predict.replay_model import Recorded
-from skiptrace.predict.replayed import Steps, moved, recorded, replayed_ends, steps_of
+from skiptrace.predict.replayed import Run, Steps, recorded, run_model, steps_of, wake_ns
 from skiptrace.predict.walk import Path
 
-WAKE_NS = 5_000
-"""From the end of the last work to the return of a wait, where the trace shows none: the median with
-an empty kernel on an H100."""
 _RANGE = {"low": 0.6, "likely": 1.0, "high": 2.0}
 """What is taken for the gaps inside a graph, as a part of the likely."""
 
@@ -110,17 +107,17 @@ def whatif(
     if unprofiled:
         words.append(f"without the profiler's own host time: {DEFAULT.op.likely} ns an operator "
                      f"and {DEFAULT.call.likely} ns a call, and more with shapes or stacks")  # fmt: skip
-    runs: dict[str, _Run] = {}
+    runs: dict[str, Run] = {}
     for name in ("low", "likely", "high"):
         gaps = _RANGE[name]
         less = cost[{"low": "high", "likely": "likely", "high": "low"}[name]]
         model = wanted.applied(trace, made, steps, changes.without(made.model, less), gaps)
-        runs[name] = _run(made, steps, model)
-    before = _run(made, steps, changes.without(made.model, cost["likely"]))
-    kept = runs["likely"] if unprofiled else _run(
+        runs[name] = run_model(made, steps, model)
+    before = run_model(made, steps, changes.without(made.model, cost["likely"]))
+    kept = runs["likely"] if unprofiled else run_model(
         made, steps, wanted.applied(trace, made, steps, made.model, 1.0)
     )  # fmt: skip
-    same = _run(made, steps, made.model)
+    same = run_model(made, steps, made.model)
     frame = _frame(made, steps, kept, runs, before, same)
     return WhatIf(frame, tuple(words), changed=bool(wanted) or unprofiled)
 
@@ -170,9 +167,9 @@ class _Wanted:
             points, _ = changes.waits_inside(trace, made, self._sync_ops())
             model = changes.without_waits(model, points)
         if self.fuse is not None:
-            model = changes.bundled(made, model, _chains(trace, self.fuse), 0, None)
+            model = changes.bundled(made, model, spans_of_chains(trace, self.fuse), 0, None)
         if self.cuda_graph:
-            spans = _ops(trace) if self.cuda_graph == "op" else _steps(trace, made, steps)
+            spans = spans_of_ops(trace) if self.cuda_graph == "op" else spans_of_steps(trace, made, steps)
             gap = round(graph_gap(made) * gaps)
             model = changes.bundled(made, model, spans, gap, trace.whole.floors.ns["kernel"])
         return model
@@ -215,7 +212,7 @@ def graph_gap(made: Recorded) -> int:
     return round(float(np.median(found))) if len(found) else changes.GRAPH_GAP_NS
 
 
-def _steps(trace: Trace, made: Recorded, steps: Steps) -> pl.DataFrame:
+def spans_of_steps(trace: Trace, made: Recorded, steps: Steps) -> pl.DataFrame:
     """Each step's host time up to its last launch, on every thread of its process."""
     last = trace.launches.group_by("step").agg(
         end_ns=(pl.col("start_ns") + pl.col("dur_ns")).max()
@@ -227,57 +224,48 @@ def _steps(trace: Trace, made: Recorded, steps: Steps) -> pl.DataFrame:
     return frame.join(threads, on="pid")
 
 
-def _ops(trace: Trace) -> pl.DataFrame:
+def spans_of_ops(trace: Trace) -> pl.DataFrame:
     """Outermost operators with several launches."""
     several = trace.launches.group_by("root_op").len().filter(pl.col("len") > 1)
     ops = trace.whole.ops.join(several, left_on="id", right_on="root_op", how="semi")
     return ops.select("pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns")).with_row_index("span")
 
 
-def _chains(trace: Trace, wanted: int | Sequence[Sequence[str]]) -> pl.DataFrame:
-    raise NotImplementedError
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """A replay, on the steps' axis."""
-
-    model: Model
-    times: Times
-    start: Ints
-    """When each step starts."""
-    end: Ints
-    """When its last work ends."""
-    last: Ints
-    """Which work that is."""
-
-    @property
-    def il(self) -> Ints:
-        """Each step's latency."""
-        return self.end - self.start
-
-
-def _run(made: Recorded, steps: Steps, model: Model) -> _Run:
-    times = replay(model)
-    where = zip(steps.pid.tolist(), steps.tid.tolist(), steps.start.tolist(), strict=True)
-    start = np.array([moved(made, times, *at) for at in where], np.int64)
-    end, last = replayed_ends(steps, times)
-    return _Run(model, times, start, end, last)
-
-
-def _wake(made: Recorded) -> int:
-    """The median way from the end of a work to the return of the call that waited for it."""
-    model = made.model
-    points = np.array([point for point, works, _ in model.waits if works], np.int64)
-    own = model.delta[points]
-    held = own < model.time[points] - model.time[points - 1]
-    return round(float(np.median(own[held]))) if held.any() else WAKE_NS
+def spans_of_chains(trace: Trace, wanted: int | Sequence[Sequence[str]]) -> pl.DataFrame:
+    """Where chains to fuse are launched; of instances that overlap, the one on the left."""
+    if isinstance(wanted, int):
+        wanted = fusion(trace, (wanted,)).candidates["chain"].to_list()
+    kernels = kernel_runs(trace, across_sync=False)
+    frame = kernels.frame
+    known = dict(zip(frame["name"].fill_null(""), kernels.names.tolist(), strict=True))
+    found: list[tuple[int, int]] = []
+    for chain in wanted:
+        if isinstance(chain, str) or len(chain) < 2:
+            raise UnknownKeyError.of("chain to fuse", chain, ["at least two kernel names"])
+        fits = kernels.room >= len(chain)
+        for offset, name in enumerate(chain):
+            fits &= np.roll(kernels.names, -offset) == known.get(name, -1)
+        found += [(place, len(chain)) for place in np.flatnonzero(fits).tolist()]
+    taken, free = [], 0
+    for place, length in sorted(found):
+        if place >= free:
+            taken.append((place, place + length - 1))
+            free = place + length
+    first, last = (frame["launch"].gather([one[end] for one in taken]) for end in (0, 1))
+    launches = trace.launches.select("id", "pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns"))
+    spans = pl.DataFrame({"first": first, "last": last}, schema={"first": pl.Int64, "last": pl.Int64})
+    return (
+        spans.with_row_index("span")
+        .join(launches, left_on="first", right_on="id", how="left", maintain_order="left")
+        .drop("end_ns")
+        .join(launches.select("end_ns", last="id"), on="last", how="left", maintain_order="left")
+    )
 
 
 def _frame(
-    made: Recorded, steps: Steps, kept: _Run, runs: Mapping[str, _Run], before: _Run, same: _Run
+    made: Recorded, steps: Steps, kept: Run, runs: Mapping[str, Run], before: Run, same: Run
 ) -> pl.DataFrame:
-    wake = _wake(made)
+    wake = wake_ns(made)
     path = Path(kept.model, kept.times)
     sides = [
         side_sums(path.back(work, start))
