@@ -297,6 +297,14 @@ CRITICAL_SHARES = (
         for kind in PATH_KINDS
     ),
 )
+FIDELITY = (
+    Column("step", _S, "", "name of the step"),
+    Column("il_ns", _I, "ns", "IL as recorded"),
+    Column("replayed_ns", _I, "ns", "IL of the replay with nothing changed"),
+    Column("error", _F, "", "|replayed_ns - il_ns| / il_ns"),
+    Column("near_share", _F, "share", "of its works that start within 1 us of when they did, from the "
+           "start of the step on"),
+)
 WHATIF = (
     Column("step", _S, "", "name of the step"),
     Column("recorded_ns", _I, "ns", "IL as recorded"),
@@ -329,7 +337,7 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
     "boundedness": BOUNDEDNESS, "blame": BLAME, "sweep": SWEEP,
     "critical_path": CRITICAL_PATH, "critical_shares": CRITICAL_SHARES,
-    "whatif": WHATIF, "advise": ADVISE, "counterfactual": COUNTERFACTUAL,
+    "whatif": WHATIF, "fidelity": FIDELITY, "advise": ADVISE, "counterfactual": COUNTERFACTUAL,
     "fusion_candidates": FUSION_CANDIDATES, "fusion_savings": FUSION_SAVINGS,
 }  # fmt: skip
 """Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""

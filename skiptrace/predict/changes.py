@@ -28,13 +28,6 @@ LEAST = 0.1
 """No stretch of host time gets shorter than this part of it by taking off what was recorded."""
 
 
-def waiting(model: Model) -> Bools:
-    """Which points wait for something."""
-    found = np.zeros(len(model.delta), np.bool_)
-    found[[point for point, _, _ in model.waits]] = True
-    return found
-
-
 def scaled_host(model: Model, factor: float) -> Model:
     """Every thread's own time times `factor`; waking up from a wait takes as long as before."""
     wakes = np.zeros(len(model.delta), np.bool_)
@@ -47,7 +40,7 @@ def scaled_launches(made: Recorded, model: Model, factor: float) -> Model:
     launched = np.unique(made.lanes.call[made.lanes.call >= 0])
     delta = model.delta.copy()
     returns = 2 * launched + 1
-    returns = returns[~waiting(model)[returns]]
+    returns = returns[~np.isin(returns, list(model.waiting))]
     delta[returns] = _times(delta[returns], factor)
     free = (model.latency == NEVER) | model.pinned
     return replace(model, delta=delta, latency=np.where(free, model.latency, _times(model.latency, factor)))

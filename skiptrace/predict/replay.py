@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +30,8 @@ class Model:
     threads: tuple[tuple[int, int], ...]
     first_point: Ints
     """Where each thread's points begin, and their number."""
+    begin: Ints
+    """When each thread was first seen: its first point comes its `delta` after that."""
     time: Ints
     """When each point was recorded."""
     delta: Ints
@@ -52,6 +55,11 @@ class Model:
     waits: tuple[Wait, ...]
     """Points that wait, by time: the point; the lanes and how many of their works have to have
     ended; the points of other threads that have to have come."""
+
+    @cached_property
+    def waiting(self) -> frozenset[int]:
+        """The points that wait for something."""
+        return frozenset(point for point, _, _ in self.waits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +113,9 @@ class _Run:
         model, points = self.model, [point for point, _, _ in self.model.waits]
         known = dict(zip(points, self._until_next(points), strict=True))
         first = set(model.first_point.tolist())
-        for low, high in zip(model.first_point[:-1], model.first_point[1:], strict=True):
-            self.offset[low:high] = model.time[low] - self.sum[low]
+        starts, stops = model.first_point[:-1], model.first_point[1:]
+        for begin, low, high in zip(model.begin, starts, stops, strict=True):
+            self.offset[low:high] = begin + model.delta[low] - self.sum[low]
         for point, works, others in model.waits:
             release = NEVER
             for lane, until in works:

@@ -66,7 +66,11 @@ def record(whole: Whole) -> Recorded:
     first_point = 2 * np.searchsorted(thread, np.arange(len(threads) + 1))
     time = calls.select(pl.concat_list("start_ns", "end_ns").explode()).to_series().to_numpy()
     delta = np.diff(time, prepend=0)
-    delta[first_point[:-1]] = 0
+    ops = whole.ops.group_by("pid", "tid").agg(pl.col("start_ns").min())
+    begin = threads.join(ops, on=["pid", "tid"], how="left", maintain_order="left")["start_ns"]
+    first_call = time[first_point[:-1]]
+    began = np.minimum(begin.fill_null(2**62).to_numpy(), first_call)
+    delta[first_point[:-1]] = first_call - began
     names = [(int(p), int(t)) for p, t in threads.rows()]
     waits, own, counts = find_waits(whole, calls, lanes)
     handoffs, between = find_handoffs(whole, time, names, first_point)
@@ -78,6 +82,7 @@ def record(whole: Whole) -> Recorded:
     model = Model(
         threads=tuple(names),
         first_point=first_point,
+        begin=began,
         time=time,
         delta=delta,
         lanes=lanes.names,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,11 +10,13 @@ import polars as pl
 
 from skiptrace.intervals import Ints
 from skiptrace.measure.summary import own_work, summary
+from skiptrace.model.schema import FIDELITY, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace, Whole
-from skiptrace.predict.replay import Model, Times, replay
-from skiptrace.predict.replay_lanes import rows_of
+from skiptrace.predict.replay import NEVER, Model, Times, replay
+from skiptrace.predict.replay_lanes import SLACK_NS, rows_of
 from skiptrace.predict.replay_model import Recorded, record
+from skiptrace.predict.walk import Path
 
 _RECORDED: WeakKeyDictionary[Whole, Recorded] = WeakKeyDictionary()
 """The model of each recording that is still in use: its windows share it."""
@@ -85,10 +87,11 @@ def moved(made: Recorded, times: Times, pid: int, tid: int, when: int) -> int:
     if place == high:
         return int(times.point[high - 1]) + when - int(model.time[high - 1])
     back = int(model.time[place]) - when
-    if place > low:  # as far back as the stretch is now, of what it was
-        was = int(model.time[place] - model.time[place - 1])
-        now = int(times.point[place] - times.point[place - 1])
-        back = back if now >= was else round(back * now / was)
+    # As far back as the stretch is now, of what it was; a wait may have grown behind the moment.
+    was = int(model.time[place] - (model.time[place - 1] if place > low else model.begin[thread]))
+    now = int(times.point[place] - (times.point[place - 1] if place > low else model.begin[thread]))
+    if 0 <= now < was or (now > was > 0 and place not in model.waiting):
+        back = round(back * now / was)
     return int(times.point[place]) - back
 
 
@@ -136,3 +139,44 @@ def wake_ns(made: Recorded) -> int:
     own = model.delta[points]
     held = own < model.time[points] - model.time[points - 1]
     return round(float(np.median(own[held]))) if held.any() else WAKE_NS
+
+
+def fidelity(trace: Trace, *, pinned: bool = False) -> pl.DataFrame:
+    """How near the replay with nothing changed comes to the recording, a row a step.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    pinned
+        With each work's own way instead of the usual one: what is left then is the structure's error.
+    """
+    made, steps = recorded(trace), steps_of(trace)
+    run = run_model(made, steps, as_pinned(made) if pinned else made.model)
+    off = np.abs((run.times.start - run.start[steps.step]) - (made.model.start - steps.start[steps.step]))
+    inside = steps.step >= 0
+    count = np.bincount(steps.step[inside], minlength=len(steps.names))
+    near = np.bincount(steps.step[inside], off[inside] <= SLACK_NS, minlength=len(steps.names))
+    frame = pl.DataFrame(
+        {
+            "step": pl.Series(steps.names, dtype=pl.String),
+            "il_ns": steps.il,
+            "replayed_ns": run.il,
+            "error": np.abs(run.il - steps.il) / np.maximum(steps.il, 1),
+            "near_share": near / np.maximum(count, 1),
+        }
+    )
+    return conform(frame, FIDELITY)
+
+
+def as_pinned(made: Recorded) -> Model:
+    """The model with the recorded way of each work to what it came behind."""
+    model = made.model
+    path = Path(model, as_recorded(made))
+    index = np.arange(len(model.dur))
+    in_line, other = path.begun < index, path.behind_other
+    launched = np.append(model.time, 0)[np.where(model.point < 0, len(model.time), model.point)]
+    own = ~in_line & ~other & (model.latency != NEVER)
+    latency = np.where(own, model.start - launched, model.latency)
+    gap = np.where(in_line, model.start - np.roll(model.start + model.dur, 1), model.gap)
+    return replace(model, latency=latency, gap=gap)

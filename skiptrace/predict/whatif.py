@@ -12,7 +12,7 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.chains import kernel_runs
 from skiptrace.measure.fusion import fusion
-from skiptrace.model.schema import WHATIF, conform
+from skiptrace.model.schema import WHATIF, conform, empty
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.boundedness import side_sums, verdict_of
@@ -102,6 +102,8 @@ def whatif(
     wanted = _Wanted(cuda_graph, fuse, remove_syncs, host, launch_floor_ns, device, kernels or {})
     wanted.check()
     made, steps = recorded(trace), steps_of(trace)
+    if not steps.names:
+        return WhatIf(empty(WHATIF), (), changed=False)
     cost = per_point(trace, made.model)
     words = list(wanted.words(trace, made))
     if unprofiled:

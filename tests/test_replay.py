@@ -1,0 +1,124 @@
+"""The replay: against a plain evaluation of the same model, and against a machine that is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import Event, call, fixture_paths, kernel, memcpy, op, step
+from machine import Machine, program
+
+import skiptrace as sk
+from skiptrace.predict.replay import NEVER, Model, replay
+from skiptrace.predict.replayed import recorded, run_model, steps_of
+
+
+def plainly(model: Model) -> tuple[list[int], list[int]]:
+    """When points come and works end: each worked out as soon as all it waits for is known."""
+    waits = {point: (works, points) for point, works, points in model.waits}
+    firsts = {int(p): i for i, p in enumerate(model.first_point[:-1].tolist())}
+    lane_firsts = set(model.first_work[:-1].tolist())
+    point: list[int | None] = [None] * len(model.delta)
+    end: list[int | None] = [None] * len(model.dur)
+    while None in point or None in end:
+        known = sum(x is not None for x in (*point, *end))
+        for i, value in enumerate(point):
+            works, points = waits.get(i, ((), ()))
+            needed = [end[until - 1] for _, until in works] + [point[p] for p in points]
+            if i not in firsts:
+                needed.append(point[i - 1])
+            elif not points:
+                needed.append(int(model.begin[firsts[i]]))
+            if value is None and None not in needed:
+                point[i] = max(x for x in needed if x is not None) + int(model.delta[i])
+        for i, value in enumerate(end):
+            at, latency = int(model.point[i]), int(model.latency[i])
+            needed = []
+            if latency != NEVER:
+                launched = 0 if at < 0 else point[at]
+                needed.append(None if launched is None else launched + latency)
+            if i not in lane_firsts:
+                before = end[i - 1]
+                needed.append(None if before is None else before + int(model.gap[i]))
+            if model.after[i] >= 0:
+                other = end[model.after[i]]
+                needed.append(None if other is None else other + model.after_ns)
+            if value is None and None not in needed:
+                end[i] = max(x for x in needed if x is not None) + int(model.dur[i])
+        assert sum(x is not None for x in (*point, *end)) > known, "it waits for itself"
+    return point, end  # type: ignore[return-value]
+
+
+def assert_plain(model: Model) -> None:
+    times = replay(model)
+    points, ends = plainly(model)
+    assert times.point.tolist() == points
+    assert times.end.tolist() == ends
+    assert (times.end - times.start).tolist() == model.dur.tolist()
+
+
+@pytest.mark.parametrize("path", fixture_paths(), ids=lambda p: p.name.removesuffix(".json.gz"))
+def test_every_time_is_that_of_a_plain_evaluation(path: Path) -> None:
+    model = recorded(sk.load(path)).model
+    assert_plain(model)
+    rng = np.random.default_rng(1)
+    factor = rng.uniform(0, 2, len(model.dur))
+    assert_plain(replace(model, dur=np.rint(model.dur * factor).astype(np.int64)))
+    factor = rng.uniform(0, 2, len(model.delta))
+    assert_plain(replace(model, delta=np.rint(model.delta * factor).astype(np.int64)))
+    assert_plain(replace(model, waits=()))
+
+
+@pytest.mark.parametrize("streams", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(8))
+def test_random_traces_are_replayed_as_a_plain_evaluation_has_them(seed: int, streams: int) -> None:
+    machine = Machine()
+    machine.run(program(seed, streams))
+    assert_plain(recorded(sk.load(machine.events)).model)
+
+
+def il_ns(events: list[Event]) -> int:
+    trace = sk.load(events)
+    made = recorded(trace)
+    return int(run_model(made, steps_of(trace), made.model).il[0])
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_recorded_machine_is_replayed_to_the_nanosecond(seed: int, streams: int) -> None:
+    machine = Machine()
+    il = machine.run(program(seed, streams))
+    assert il_ns(machine.events) == 1000 * il
+
+
+def test_a_blocking_copy_ends_its_call() -> None:
+    events = [step(1, 0, 200), op("a", 0, 200)]
+    for i in range(3):
+        at = 60 * i
+        events += [call("cudaMemcpy", at + 10, 40, i + 1), memcpy(at + 20, 25, i + 1)]
+    made = recorded(sk.load(events))
+    assert made.counts["blocking_copies"] == 3
+    assert_plain(made.model)
+    doubled = replay(replace(made.model, dur=2 * made.model.dur))
+    assert (doubled.point - made.model.time)[[1, 3, 5]].tolist() == [25_000, 50_000, 75_000]
+
+
+def test_works_launched_before_the_recording_start_when_they_did() -> None:
+    events = [kernel(5, 10), kernel(40, 10), op("a", 0, 9), call("cudaLaunchKernel", 1, 2, 1)]
+    made = recorded(sk.load([*events, kernel(20, 5, 1)]))
+    assert made.counts["unlinked"] == 2
+    assert replay(made.model).start.tolist() == [5_000, 20_000, 40_000]
+
+
+def test_a_thread_that_is_quiet_waits_for_the_other() -> None:
+    events = [op("forward", 0, 50), call("cudaLaunchKernel", 10, 5, 1), kernel(20, 5, 1)]
+    events += [op("backward", 150, 350, tid=2), call("cudaLaunchKernel", 450, 5, 2, tid=2)]
+    events += [kernel(460, 5, 2), op("step", 520, 50), call("cudaLaunchKernel", 530, 5, 3)]
+    made = recorded(sk.load([*events, kernel(540, 5, 3)]))
+    assert made.counts["handoffs"] == 1
+    later = made.model.delta.copy()
+    later[made.model.time == 450_000] += 1_000_000
+    times = replay(replace(made.model, delta=later))
+    assert times.start[-1] == 540_000 + 1_000_000
