@@ -4,7 +4,6 @@ from skiptrace import errors
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
-from skiptrace.predict.idle_causes import idle_causes
 from skiptrace.measure.idle_gaps import idle_gaps
 from skiptrace.measure.launch_floor import LaunchFloor, launch_floor
 from skiptrace.measure.summary import summary
@@ -16,6 +15,7 @@ from skiptrace.predict.advise import advise
 from skiptrace.predict.boundedness import boundedness
 from skiptrace.predict.compare_sweeps import Comparison, compare_sweeps
 from skiptrace.predict.critical_path import CriticalPath, critical_path
+from skiptrace.predict.idle_causes import idle_causes
 from skiptrace.predict.predict_transition import PredictedTransition, predict_transition
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition

@@ -76,13 +76,20 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what.add_argument("--fuse", metavar="LENGTH", type=int, help="fuse all chains of that length")
     what.add_argument(
-        "--remove-syncs", nargs="*", metavar="OP", help="no waits inside steps, or those in operators"
+        "--remove-syncs",
+        nargs="*",
+        metavar="OP",
+        help="no waits inside steps, or those in operators",
     )
     what.add_argument("--host", metavar="X", type=float, default=1.0, help="host time times X")
     what.add_argument("--launch-floor", metavar="NS", type=int, help="another launch floor")
     what.add_argument("--device", metavar="X", type=float, default=1.0, help="device time times X")
     what.add_argument(
-        "--kernels", metavar="PATTERN=X", action="append", default=[], help="those kernels' time times X"
+        "--kernels",
+        metavar="PATTERN=X",
+        action="append",
+        default=[],
+        help="those kernels' time times X",
     )
     what.add_argument(
         "--unprofiled", action="store_true", help="without what the profiler itself adds"

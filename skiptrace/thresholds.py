@@ -5,6 +5,10 @@ from __future__ import annotations
 MAJORITY = 0.5
 """A step is `cpu`- or `gpu`-bound if more than this share of its critical path lies there."""
 
+BUSY = 0.8
+"""A report names kernels as the limit where the device works from this share of the latency on, and
+the causes of its idling below."""
+
 OUTLIER = 1.5
 """A step is an outlier if its IL is over this many times the median IL."""
 

@@ -97,7 +97,9 @@ def test_operators_as_graphs_keep_what_is_between_them() -> None:
             events += [kernel(at + 40 * i + 16, 5, number)]
     row = sk.whatif(sk.load(events), cuda_graph="op").frame.row(0, named=True)
     inside = 6_000 + 3 * 5_000 + 2 * (450 - 150)
-    assert row["il_ns"] == 4_000 + 50_000 + inside  # the first launch call and the pause, the second
+    assert (
+        row["il_ns"] == 4_000 + 50_000 + inside
+    )  # the first launch call and the pause, the second
 
 
 def test_a_floor_scales_launch_calls_and_latency() -> None:
@@ -145,7 +147,11 @@ def test_no_prediction_is_below_the_longest_streams_device_time(
 ) -> None:
     trace = sk.load(trace_path(f"h100/{name}"))
     steps = trace.launches.select("step", launch="id")
-    busy = trace.work.join(steps, on="launch").group_by("step", "device", "stream").agg(ns=pl.col("dur_ns").sum())
+    busy = (
+        trace.work.join(steps, on="launch")
+        .group_by("step", "device", "stream")
+        .agg(ns=pl.col("dur_ns").sum())
+    )
     least = dict(busy.group_by("step").agg(pl.col("ns").max()).rows())
     factor = changes.get("device", 1)
     for row in sk.whatif(trace, **changes).frame.iter_rows(named=True):

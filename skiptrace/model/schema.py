@@ -204,8 +204,12 @@ IDLE_KEYS = {
 COUNTERFACTUAL = (
     IDLE_KEYS["cause"],
     *IDLE_CAUSES,
-    Column("counterfactual_ns", _I, "ns", "idle time that goes away if this cause alone does; may be "
-           "negative"),
+    Column(
+        "counterfactual_ns",
+        _I,
+        "ns",
+        "idle time that goes away if this cause alone does; may be negative",
+    ),
 )
 FUSION_CANDIDATES = (
     Column("length", _I, "", "kernels in the chain"),
@@ -271,12 +275,15 @@ BOUNDEDNESS = (
     Column("tklqt_per_launch_ns", _I, "ns", "mean t_l of a kernel launch"),
     Column("floor_ns", _I, "ns", "what a kernel launch costs with nothing in its way"),
     Column("hdbi_share", _F, "share", "kernel time over kernel time plus CPU busy time"),
+    Column("unprofiled_verdict", _S, "", "verdict without the host time that recording adds"),
     Column("because", _S, "", "the evidence in a sentence"),
 )
 CRITICAL_PATH = (
     Column("step", _S, "", "name of the step"),
     Column("start_ns", _I, "ns", "start of the piece"),
-    Column("end_ns", _I, "ns", "its end: the start of the next, or the end of the step's last work"),
+    Column(
+        "end_ns", _I, "ns", "its end: the start of the next, or the end of the step's last work"
+    ),
     Column("dur_ns", _I, "ns", "end - start; the pieces of a step sum to its IL"),
     Column("kind", _S, "", "what the step waited for in that time"),
     Column("side", _S, "", "host, device or latency (from a launch to its work)"),
@@ -302,14 +309,20 @@ FIDELITY = (
     Column("il_ns", _I, "ns", "IL as recorded"),
     Column("replayed_ns", _I, "ns", "IL of the replay with nothing changed"),
     Column("error", _F, "", "|replayed_ns - il_ns| / il_ns"),
-    Column("near_share", _F, "share", "of its works that start within 1 us of when they did, from the "
-           "start of the step on"),
+    Column(
+        "near_share",
+        _F,
+        "share",
+        "of its works that start within 1 us of when they did, from the start of the step on",
+    ),
 )
 WHATIF = (
     Column("step", _S, "", "name of the step"),
     Column("recorded_ns", _I, "ns", "IL as recorded"),
     Column("il_ns", _I, "ns", "IL with the change, as this profiler would record it"),
-    Column("latency_ns", _I, "ns", "with the change and no profiler: to the return of a final wait"),
+    Column(
+        "latency_ns", _I, "ns", "with the change and no profiler: to the return of a final wait"
+    ),
     Column("latency_low_ns", _I, "ns", "low end of its range"),
     Column("latency_high_ns", _I, "ns", "high end of its range"),
     Column("before_ns", _I, "ns", "the same without the change"),

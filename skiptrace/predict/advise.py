@@ -137,7 +137,11 @@ def _waits(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
 
 
 def _without(made: Recorded, points: Any, *, blocks: bool) -> Change:  # noqa: ANN401  an array of points
-    return (lambda m: unblocked(made, m, points)) if blocks else (lambda m: changes.without_waits(m, points))
+    return (
+        (lambda m: unblocked(made, m, points))
+        if blocks
+        else (lambda m: changes.without_waits(m, points))
+    )
 
 
 def located(trace: Trace, calls: pl.DataFrame) -> pl.DataFrame:
@@ -209,7 +213,9 @@ def _operator(trace: Trace, path: CriticalPath) -> list[tuple[Change, dict[str, 
     inside = thread_intervals(whole.ops.filter(pl.col("name") == op), threads)
     calls = thread_intervals(whole.calls, threads)
     sets = {thread: subtract(inside[thread], calls[thread]) for thread in threads}
-    return [(lambda model: changes.without_host(model, sets), _place("operator", "operator", op=op))]
+    return [
+        (lambda model: changes.without_host(model, sets), _place("operator", "operator", op=op))
+    ]
 
 
 def _graph(
@@ -237,7 +243,9 @@ def _chain(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
     change: Change = lambda model: changes.bundled(made, model, spans, 0, None)  # noqa: E731
     name = f"fuse {best['length']} kernels, {best['instances']} times"
     roots = best["root_ops"]
-    return [(change, _place(name, "fuse", op=best["chain"][0], root_op=roots[0] if roots else None))]
+    return [
+        (change, _place(name, "fuse", op=best["chain"][0], root_op=roots[0] if roots else None))
+    ]
 
 
 def _kernel(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:

@@ -12,13 +12,19 @@ from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import BOUNDEDNESS, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
+from skiptrace.predict import changes
 from skiptrace.predict.critical_path import path_pieces
-from skiptrace.predict.replayed import Steps, steps_of
+from skiptrace.predict.profiler_cost import per_point
+from skiptrace.predict.replayed import Steps, recorded, run_model, steps_of
 from skiptrace.predict.walk import DEPENDENCY, DEVICE, GAP, HOST, LATENCY, WAKE, Pieces
 from skiptrace.thresholds import MAJORITY
 
 SIDES = {"host_ns": (HOST, WAKE), "device_ns": (DEVICE, GAP, DEPENDENCY), "latency_ns": (LATENCY,)}
 """Sides of a critical path, and the kinds of piece on each."""
+
+
+BARE = tuple(f"bare_{side}" for side in SIDES)
+"""The same without what the profiler adds to the host's time."""
 
 
 def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl.DataFrame:
@@ -44,8 +50,9 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
     -------
     polars.DataFrame
         ``step``, ``verdict``, ``host_share``, ``device_share``, ``latency_share``, ``busy_share``,
-        ``queue_share``, ``tklqt_per_launch_ns``, ``floor_ns``, ``hdbi_share``, ``because``.
-        ``verdict`` is null, and ``because`` says why, where a step has no latency to judge.
+        ``queue_share``, ``tklqt_per_launch_ns``, ``floor_ns``, ``hdbi_share``,
+        ``unprofiled_verdict`` (what it would be without the host time that recording adds) and
+        ``because``. ``verdict`` is null, and ``because`` says why, where a step has no latency to judge.
 
     Raises
     ------
@@ -61,7 +68,15 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
         queue_share=share_of(pl.col("queue_ns"), tklqt),
         tklqt_per_launch_ns=mean_of(tklqt, pl.col("launches")),
         floor_ns=pl.lit(floor_ns),
-    ).with_columns(verdict=verdict_of(pl.col("host_share"), pl.col("device_share")))
+    ).with_columns(
+        verdict=verdict_of(pl.col("host_share"), pl.col("device_share")),
+        unprofiled_verdict=verdict_of(
+            *(
+                share_of(pl.col(f"bare_{side}"), pl.sum_horizontal(*BARE))
+                for side in ("host_ns", "device_ns")
+            )
+        ),
+    )
     return conform(frame.with_columns(because=_because()), BOUNDEDNESS)
 
 
@@ -81,9 +96,16 @@ def side_sums(pieces: Pieces) -> dict[str, int]:
 
 
 def _with_path(frame: pl.DataFrame, trace: Trace, steps: Steps) -> pl.DataFrame:
-    """Add nanoseconds of the critical path by side; null where a step has none."""
-    rows = [side_sums(pieces) for pieces in path_pieces(trace, steps)]
-    sums = pl.DataFrame(rows, schema=dict.fromkeys(SIDES, pl.Int64))
+    """Add nanoseconds of the critical path by side, as recorded and without the profiler's own."""
+    made = recorded(trace)
+    bare = changes.without(made.model, per_point(trace, made.model)["likely"])
+    rows = [
+        side_sums(pieces) | {f"bare_{side}": ns for side, ns in side_sums(other).items()}
+        for pieces, other in zip(
+            path_pieces(trace, steps), run_model(made, steps, bare).pieces(), strict=True
+        )
+    ]
+    sums = pl.DataFrame(rows, schema=dict.fromkeys((*SIDES, *BARE), pl.Int64))
     named = sums.with_columns(pl.Series("step", steps.names, dtype=pl.String))
     return frame.join(named, on="step", how="left", maintain_order="left")
 
@@ -100,7 +122,7 @@ def _pooled(trace: Trace, floor: Floor | None) -> pl.DataFrame:
     sums = judged.select(
         pl.col(
             *("il_ns", "launches", "works", "tklqt_ns", "queue_ns", "gpu_idle_ns"),
-            *("kernel_ns", "cpu_busy_ns", *SIDES),
+            *("kernel_ns", "cpu_busy_ns", *SIDES, *BARE),
         ).sum(),
         device_time_ns=(pl.col("il_ns") * pl.col("devices")).sum(),
     )
@@ -125,14 +147,20 @@ def _because() -> pl.Expr:
         .otherwise(pl.lit(""))
     )
     parts = pl.format("host {} %, device {} % of the critical path of {} ms", host, on_device, il)
+    other = pl.col("unprofiled_verdict")
+    bare = (
+        pl.when((other != pl.col("verdict")).fill_null(value=False))
+        .then(pl.format("; without the profiler's own time it would be {}", other))
+        .otherwise(pl.lit(""))
+    )
     text = pl.concat_str(parts, pl.format("; the device worked {} % of it", busy), waited)
     return (
         pl.when(pl.col("works") == 0).then(pl.lit("nothing ran on a device"))
         .when(pl.col("il_ns").is_null())
         .then(pl.lit("no latency: no operator or call starts before the last work ends"))
         .when(pl.col("verdict") == "cpu")
-        .then(pl.concat_str(text, pl.lit(": a step is as long as its host takes")))
+        .then(pl.concat_str(text, pl.lit(": a step is as long as its host takes"), bare))
         .when(pl.col("verdict") == "gpu")
-        .then(pl.concat_str(text, pl.lit(": a step is as long as its device takes")))
-        .otherwise(pl.concat_str(text, pl.lit(": neither side holds it back alone")))
+        .then(pl.concat_str(text, pl.lit(": a step is as long as its device takes"), bare))
+        .otherwise(pl.concat_str(text, pl.lit(": neither side holds it back alone"), bare))
     )  # fmt: skip

@@ -43,7 +43,9 @@ def scaled_launches(made: Recorded, model: Model, factor: float) -> Model:
     returns = returns[~np.isin(returns, list(model.waiting))]
     delta[returns] = _times(delta[returns], factor)
     free = (model.latency == NEVER) | model.pinned
-    return replace(model, delta=delta, latency=np.where(free, model.latency, _times(model.latency, factor)))
+    return replace(
+        model, delta=delta, latency=np.where(free, model.latency, _times(model.latency, factor))
+    )
 
 
 def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) -> Model:
@@ -90,7 +92,9 @@ def without_waits(model: Model, points: Ints) -> Model:
     return replace(model, delta=delta, waits=tuple(w for w in model.waits if w[0] not in gone))
 
 
-def bundled(made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency: int | None) -> Model:
+def bundled(
+    made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency: int | None
+) -> Model:
     """Works launched in each span as one launch: a graph, or one fused kernel.
 
     Parameters
@@ -118,10 +122,18 @@ def bundled(made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency
             continue
         number = model.threads.index((int(pid), int(tid)))
         part = slice(int(model.first_point[number]), int(model.first_point[number + 1]))
-        time, start, end = model.time[part], group["start_ns"].to_numpy(), group["end_ns"].to_numpy()
+        time, start, end = (
+            model.time[part],
+            group["start_ns"].to_numpy(),
+            group["end_ns"].to_numpy(),
+        )
         delta[part] -= overlap(union(start, end), time - np.maximum(delta[part], 0), time)
         place = np.searchsorted(start, time, side="right") - 1
-        here = (place >= 0) & (time > start[np.maximum(place, 0)]) & (time <= end[np.maximum(place, 0)])
+        here = (
+            (place >= 0)
+            & (time > start[np.maximum(place, 0)])
+            & (time <= end[np.maximum(place, 0)])
+        )
         inside[part] |= here
         mine = (lanes.call >= 0) & (call_thread == number)
         at = np.searchsorted(start, lanes.began[mine], side="right") - 1
@@ -139,7 +151,12 @@ def bundled(made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency
     of = launch[span[works]]
     delta = np.maximum(delta, np.minimum(model.delta, 0))
     delta[np.unique(of) + 1] = model.delta[np.unique(of) + 1]
-    same = np.append(False, (span[works][1:] == span[works][:-1]) & (lanes.lane[works][1:] == lanes.lane[works][:-1]) & (np.diff(works) == 1))
+    same = np.append(
+        False,
+        (span[works][1:] == span[works][:-1])
+        & (lanes.lane[works][1:] == lanes.lane[works][:-1])
+        & (np.diff(works) == 1),
+    )
     head, rest = works[~same], works[same]
     point[works] = of if latency is not None else np.minimum(of + 1, len(delta) - 1)
     ways[head] = latency if latency is not None else made.latencies["kernel"]

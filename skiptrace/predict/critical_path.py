@@ -92,9 +92,9 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     pieces = path_pieces(trace, steps)
     if not pieces:
         return CriticalPath(empty(CRITICAL_PATH), empty(CRITICAL_SHARES))
-    frame = pl.concat(
-        [of(trace, made, steps, pieces) for of in (_device_rows, _host_rows)]
-    ).sort("place", "start_ns", "end_ns")
+    frame = pl.concat([of(trace, made, steps, pieces) for of in (_device_rows, _host_rows)]).sort(
+        "place", "start_ns", "end_ns"
+    )
     frame = conform(
         frame.with_columns(
             dur_ns=pl.col("end_ns") - pl.col("start_ns"),

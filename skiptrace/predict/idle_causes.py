@@ -60,7 +60,9 @@ def idle_causes(trace: Trace, by: str = "cause", *, counterfactual: bool = False
         (cause, before - _idle(made, change(made.model), inside))
         for cause, change in removals(trace, made).items()
     ]
-    table = pl.DataFrame(saved, schema={"cause": pl.String, "counterfactual_ns": pl.Int64}, orient="row")
+    table = pl.DataFrame(
+        saved, schema={"cause": pl.String, "counterfactual_ns": pl.Int64}, orient="row"
+    )
     joined = frame.join(table, on="cause", how="full", coalesce=True).with_columns(
         pl.col("gaps", "idle_ns").fill_null(0), pl.col("idle_share").fill_null(0.0)
     )

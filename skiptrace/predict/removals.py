@@ -38,7 +38,10 @@ def removals(trace: Trace, made: Recorded) -> dict[str, Change]:
         "dependency": independent,
     }
     for cause in STRETCHES:
-        sets = {thread: stretches(activity, cause, made.model) for thread, activity in activities.items()}
+        sets = {
+            thread: stretches(activity, cause, made.model)
+            for thread, activity in activities.items()
+        }
         found[cause] = _without(sets)
     alloc = found["alloc"]
     found["alloc"] = lambda model: changes.without_waits(alloc(model), frees)

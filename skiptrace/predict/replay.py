@@ -126,7 +126,9 @@ class _Run:
             offset, before = int(self.offset[point]), int(self.sum[point] - model.delta[point])
             # A thread that another one set going begins when it did.
             begun = others and point in first
-            self.offset[point : known[point]] = release - before if begun else max(offset, release - before)
+            self.offset[point : known[point]] = (
+                release - before if begun else max(offset, release - before)
+            )
         for lane, until in enumerate(model.first_work[1:].tolist()):
             self.advance(lane, until)
         return Times((self.sum + self.offset)[:-1], self.end - model.dur, self.end)

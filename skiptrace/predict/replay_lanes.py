@@ -56,14 +56,18 @@ class Lanes:
         """Whether it is the first of its launch, in a row of works of the same launch."""
         at = rows_of(whole.launches["id"].to_numpy(), launch)
         facts = whole.launches.select(
-            pl.col("kind").replace_strict(dict(zip(KINDS, range(4), strict=True)), return_dtype=pl.Int64),
+            pl.col("kind").replace_strict(
+                dict(zip(KINDS, range(4), strict=True)), return_dtype=pl.Int64
+            ),
             "pid",
             pl.col("found_idle").fill_null(value=False),
         )
         none = np.full(len(launch), -1)
         linked = at >= 0
         self.kind: Ints = np.where(linked, facts["kind"].to_numpy()[at], -1) if len(facts) else none
-        self.found_idle: Bools = linked & facts["found_idle"].to_numpy()[at] if len(facts) else linked
+        self.found_idle: Bools = (
+            linked & facts["found_idle"].to_numpy()[at] if len(facts) else linked
+        )
         pids = np.where(linked, facts["pid"].to_numpy()[at], -1) if len(facts) else none
         self.pids = [set(np.unique(pids[part]).tolist()) for part in self.parts]
         """Processes that launched each lane's works; -1 where that is not recorded."""
@@ -96,7 +100,8 @@ def told_to_wait(whole: Whole, calls: pl.DataFrame, lanes: Lanes) -> tuple[Ints,
     if told.is_empty() or len(lanes.names) < 2:
         return after, 0
     records = whole.syncs.filter(
-        pl.col("correlation").is_not_null() & pl.col("sync_kind").str.contains(cats.STREAM_WAIT_RECORD)
+        pl.col("correlation").is_not_null()
+        & pl.col("sync_kind").str.contains(cats.STREAM_WAIT_RECORD)
     ).unique("correlation", keep="first")
     told = told.join(
         records.select("correlation", "device", "stream", recorded="id"),
@@ -125,7 +130,9 @@ def found_late(lanes: Lanes, after: Ints, late: Ints) -> None:
     _last_before(lanes, after, late, lanes.began[late], near=NEAR_NS)
 
 
-def _last_before(lanes: Lanes, after: Ints, work: Ints, when: Ints, near: int | None = None) -> None:
+def _last_before(
+    lanes: Lanes, after: Ints, work: Ints, when: Ints, near: int | None = None
+) -> None:
     """Set `after` of works to the latest work of another lane launched by then and ended before."""
     latest = np.full(len(work), NEVER)
     best = np.full(len(work), -1, np.int64)

@@ -55,9 +55,7 @@ def find_waits(
     return waits, own, counts
 
 
-def _asked(
-    whole: Whole, calls: pl.DataFrame, lanes: Lanes, until: Ints
-) -> dict[str, int]:
+def _asked(whole: Whole, calls: pl.DataFrame, lanes: Lanes, until: Ints) -> dict[str, int]:
     """Calls that wait by what they are: for a stream, an event or the whole device."""
     name = pl.col("name")
     records = (

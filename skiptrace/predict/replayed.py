@@ -16,7 +16,7 @@ from skiptrace.model.trace import Trace, Whole
 from skiptrace.predict.replay import NEVER, Model, Times, replay
 from skiptrace.predict.replay_lanes import SLACK_NS, rows_of
 from skiptrace.predict.replay_model import Recorded, record
-from skiptrace.predict.walk import Path
+from skiptrace.predict.walk import Path, Pieces
 
 _RECORDED: WeakKeyDictionary[Whole, Recorded] = WeakKeyDictionary()
 """The model of each recording that is still in use: its windows share it."""
@@ -60,7 +60,9 @@ def steps_of(trace: Trace, by: str = "step") -> Steps:
     """The steps with an IL (``by="trace"``: the trace as one), as `summary` has them."""
     rows = summary(trace, by).filter(pl.col("il_ns").is_not_null())
     own = own_work(trace) if by == "step" else trace.work.with_columns(step=pl.lit(ALL))
-    host = pl.concat([frame.select("start_ns", "pid", "tid", "step") for frame in (trace.ops, trace.calls)])
+    host = pl.concat(
+        [frame.select("start_ns", "pid", "tid", "step") for frame in (trace.ops, trace.calls)]
+    )
     if by == "trace":
         host = host.with_columns(step=pl.lit(ALL))
     threads = host.unique(["step", "start_ns"], keep="first", maintain_order=True)
@@ -70,10 +72,20 @@ def steps_of(trace: Trace, by: str = "step") -> Steps:
     places = {name: i for i, name in enumerate(names)}
     step = np.full(len(made.model.dur), -1, np.int64)
     at = rows_of(made.lanes.works["id"].to_numpy(), own["id"].to_numpy())
-    step[at] = own["step"].replace_strict(places, default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+    step[at] = (
+        own["step"]
+        .replace_strict(places, default=-1, return_dtype=pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
+    )
     order = np.lexsort((made.lanes.end, step))
     last = order[np.searchsorted(step[order], np.arange(len(names)), side="right") - 1]
-    return Steps(names, *(rows[c].fill_null(-1).to_numpy() for c in ("start_ns", "il_ns", "pid", "tid")), step, last)
+    return Steps(
+        names,
+        *(rows[c].fill_null(-1).to_numpy() for c in ("start_ns", "il_ns", "pid", "tid")),
+        step,
+        last,
+    )
 
 
 def moved(made: Recorded, times: Times, pid: int, tid: int, when: int) -> int:
@@ -122,6 +134,12 @@ class Run:
         """Each step's latency."""
         return self.end - self.start
 
+    def pieces(self) -> list[Pieces]:
+        """Each step's critical path."""
+        path = Path(self.model, self.times)
+        ends = zip(self.last.tolist(), self.start.tolist(), strict=True)
+        return [path.back(work, start) for work, start in ends]
+
 
 def run_model(made: Recorded, steps: Steps, model: Model) -> Run:
     """Replay a model, and find each step in it."""
@@ -153,7 +171,9 @@ def fidelity(trace: Trace, *, pinned: bool = False) -> pl.DataFrame:
     """
     made, steps = recorded(trace), steps_of(trace)
     run = run_model(made, steps, as_pinned(made) if pinned else made.model)
-    off = np.abs((run.times.start - run.start[steps.step]) - (made.model.start - steps.start[steps.step]))
+    off = np.abs(
+        (run.times.start - run.start[steps.step]) - (made.model.start - steps.start[steps.step])
+    )
     inside = steps.step >= 0
     count = np.bincount(steps.step[inside], minlength=len(steps.names))
     near = np.bincount(steps.step[inside], off[inside] <= SLACK_NS, minlength=len(steps.names))

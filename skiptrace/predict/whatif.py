@@ -16,11 +16,10 @@ from skiptrace.model.schema import WHATIF, conform, empty
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.boundedness import side_sums, verdict_of
-from skiptrace.predict.profiler_cost import DEFAULT, ProfilerCost, per_point
+from skiptrace.predict.profiler_cost import DEFAULT, per_point
 from skiptrace.predict.replay import Model
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Run, Steps, recorded, run_model, steps_of, wake_ns
-from skiptrace.predict.walk import Path
 
 _RANGE = {"low": 0.6, "likely": 1.0, "high": 2.0}
 """What is taken for the gaps inside a graph, as a part of the likely."""
@@ -171,7 +170,11 @@ class _Wanted:
         if self.fuse is not None:
             model = changes.bundled(made, model, spans_of_chains(trace, self.fuse), 0, None)
         if self.cuda_graph:
-            spans = spans_of_ops(trace) if self.cuda_graph == "op" else spans_of_steps(trace, made, steps)
+            spans = (
+                spans_of_ops(trace)
+                if self.cuda_graph == "op"
+                else spans_of_steps(trace, made, steps)
+            )
             gap = round(graph_gap(made) * gaps)
             model = changes.bundled(made, model, spans, gap, trace.whole.floors.ns["kernel"])
         return model
@@ -188,14 +191,18 @@ class _Wanted:
         if self.host != 1:
             found.append(f"all host time times {self.host:g}, but for waking up from waits")
         if self.launch_floor_ns is not None:
-            found.append(f"launch calls and launch latency scaled to a floor of {self.launch_floor_ns} ns")
+            found.append(
+                f"launch calls and launch latency scaled to a floor of {self.launch_floor_ns} ns"
+            )
         if self.device != 1 or self.kernels:
             found.append("durations of works scaled; the gaps between them stay")
         if self.remove_syncs:
             found.append("waits before a later launch of their step are gone, with the time of their calls; "
                          "what is done with the value that was waited for still works")  # fmt: skip
         if self.fuse is not None:
-            found.append("a fused kernel takes as long as its parts and one launch: no memory traffic is saved")
+            found.append(
+                "a fused kernel takes as long as its parts and one launch: no memory traffic is saved"
+            )
         if self.cuda_graph:
             found.append(
                 f"everything captured: no host time but one launch, {graph_gap(made)} ns between works, and "
@@ -216,11 +223,14 @@ def graph_gap(made: Recorded) -> int:
 
 def spans_of_steps(trace: Trace, made: Recorded, steps: Steps) -> pl.DataFrame:
     """Each step's host time up to its last launch, on every thread of its process."""
-    last = trace.launches.group_by("step").agg(
-        end_ns=(pl.col("start_ns") + pl.col("dur_ns")).max()
-    )
+    last = trace.launches.group_by("step").agg(end_ns=(pl.col("start_ns") + pl.col("dur_ns")).max())
     frame = pl.DataFrame(
-        {"span": range(len(steps.names)), "step": steps.names, "pid": steps.pid, "start_ns": steps.start}
+        {
+            "span": range(len(steps.names)),
+            "step": steps.names,
+            "pid": steps.pid,
+            "start_ns": steps.start,
+        }
     ).join(last, on="step", how="inner")
     threads = pl.DataFrame(made.model.threads, schema=["pid", "tid"], orient="row")
     return frame.join(threads, on="pid")
@@ -230,7 +240,9 @@ def spans_of_ops(trace: Trace) -> pl.DataFrame:
     """Outermost operators with several launches."""
     several = trace.launches.group_by("root_op").len().filter(pl.col("len") > 1)
     ops = trace.whole.ops.join(several, left_on="id", right_on="root_op", how="semi")
-    return ops.select("pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns")).with_row_index("span")
+    return ops.select(
+        "pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns")
+    ).with_row_index("span")
 
 
 def spans_of_chains(trace: Trace, wanted: int | Sequence[Sequence[str]]) -> pl.DataFrame:
@@ -254,8 +266,12 @@ def spans_of_chains(trace: Trace, wanted: int | Sequence[Sequence[str]]) -> pl.D
             taken.append((place, place + length - 1))
             free = place + length
     first, last = (frame["launch"].gather([one[end] for one in taken]) for end in (0, 1))
-    launches = trace.launches.select("id", "pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns"))
-    spans = pl.DataFrame({"first": first, "last": last}, schema={"first": pl.Int64, "last": pl.Int64})
+    launches = trace.launches.select(
+        "id", "pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns")
+    )
+    spans = pl.DataFrame(
+        {"first": first, "last": last}, schema={"first": pl.Int64, "last": pl.Int64}
+    )
     return (
         spans.with_row_index("span")
         .join(launches, left_on="first", right_on="id", how="left", maintain_order="left")
@@ -268,11 +284,7 @@ def _frame(
     made: Recorded, steps: Steps, kept: Run, runs: Mapping[str, Run], before: Run, same: Run
 ) -> pl.DataFrame:
     wake = wake_ns(made)
-    path = Path(kept.model, kept.times)
-    sides = [
-        side_sums(path.back(work, start))
-        for work, start in zip(kept.last.tolist(), kept.start.tolist(), strict=True)
-    ]
+    sides = [side_sums(pieces) for pieces in kept.pieces()]
     error = np.abs(same.il - steps.il) / np.maximum(steps.il, 1)
     latency = {name: run.il + wake for name, run in runs.items()}
     columns: dict[str, Any] = {
@@ -285,9 +297,7 @@ def _frame(
         "before_ns": before.il + wake,
         "speedup": (before.il + wake) / np.maximum(latency["likely"], 1),
         **{
-            side.replace("_ns", "_share"): [
-                s[side] / max(sum(s.values()), 1) for s in sides
-            ]
+            side.replace("_ns", "_share"): [s[side] / max(sum(s.values()), 1) for s in sides]
             for side in ("host_ns", "device_ns", "latency_ns")
         },
         "error": error,

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from skiptrace.measure.blame import blame
-from skiptrace.measure.idle_sums import by_activity, by_cause
 from skiptrace.measure.idle_gaps import gap_causes
+from skiptrace.measure.idle_sums import by_activity, by_cause
 from skiptrace.measure.summary import lead_ns, summary
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
