@@ -14,41 +14,52 @@ import skiptrace as sk
 from skiptrace.predict.replay import NEVER, Model, replay
 from skiptrace.predict.replayed import recorded, run_model, steps_of
 
+Known = list[int | None]
 
-def plainly(model: Model) -> tuple[list[int], list[int]]:
+
+def plainly(model: Model) -> tuple[Known, Known]:
     """When points come and works end: each worked out as soon as all it waits for is known."""
-    waits = {point: (works, points) for point, works, points in model.waits}
-    firsts = {int(p): i for i, p in enumerate(model.first_point[:-1].tolist())}
-    lane_firsts = set(model.first_work[:-1].tolist())
-    point: list[int | None] = [None] * len(model.delta)
-    end: list[int | None] = [None] * len(model.dur)
+    point: Known = [None] * len(model.delta)
+    end: Known = [None] * len(model.dur)
     while None in point or None in end:
         known = sum(x is not None for x in (*point, *end))
-        for i, value in enumerate(point):
-            works, points = waits.get(i, ((), ()))
-            needed = [end[until - 1] for _, until in works] + [point[p] for p in points]
-            if i not in firsts:
-                needed.append(point[i - 1])
-            elif not points:
-                needed.append(int(model.begin[firsts[i]]))
-            if value is None and None not in needed:
-                point[i] = max(x for x in needed if x is not None) + int(model.delta[i])
-        for i, value in enumerate(end):
-            at, latency = int(model.point[i]), int(model.latency[i])
-            needed = []
-            if latency != NEVER:
-                launched = 0 if at < 0 else point[at]
-                needed.append(None if launched is None else launched + latency)
-            if i not in lane_firsts:
-                before = end[i - 1]
-                needed.append(None if before is None else before + int(model.gap[i]))
-            if model.after[i] >= 0:
-                other = end[model.after[i]]
-                needed.append(None if other is None else other + model.after_ns)
-            if value is None and None not in needed:
-                end[i] = max(x for x in needed if x is not None) + int(model.dur[i])
+        for i in range(len(point)):
+            point[i] = latest(point_needs(model, i, point, end), int(model.delta[i]))
+        for i in range(len(end)):
+            end[i] = latest(work_needs(model, i, point, end), int(model.dur[i]))
         assert sum(x is not None for x in (*point, *end)) > known, "it waits for itself"
-    return point, end  # type: ignore[return-value]
+    return point, end
+
+
+def latest(needed: Known, more: int) -> int | None:
+    return None if None in needed else max(x for x in needed if x is not None) + more
+
+
+def point_needs(model: Model, i: int, point: Known, end: Known) -> Known:
+    works, points = {at: (w, p) for at, w, p in model.waits}.get(i, ((), ()))
+    needed = [end[until - 1] for _, until in works] + [point[p] for p in points]
+    firsts = model.first_point[:-1].tolist()
+    if i not in firsts:
+        needed.append(point[i - 1])
+    elif not points:
+        needed.append(int(model.begin[firsts.index(i)]))
+    return needed
+
+
+def work_needs(model: Model, i: int, point: Known, end: Known) -> Known:
+    needed: Known = []
+    at, latency = int(model.point[i]), int(model.latency[i])
+    if latency != NEVER:
+        needed.append(plus(0 if at < 0 else point[at], latency))
+    if i not in model.first_work[:-1].tolist():
+        needed.append(plus(end[i - 1], int(model.gap[i])))
+    if model.after[i] >= 0:
+        needed.append(plus(end[int(model.after[i])], model.after_ns))
+    return needed
+
+
+def plus(time: int | None, more: int) -> int | None:
+    return None if time is None else time + more
 
 
 def assert_plain(model: Model) -> None:

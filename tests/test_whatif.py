@@ -167,8 +167,8 @@ def test_graphs_are_predicted_from_eager_traces_within_the_measured_latency() ->
     for path in sorted(folder.glob("h100/*_mask4d.json.gz")):
         model, batch = path.name.split("_")[:2]
         real = measured[f"{model}/{batch}/mask4d-cudagraph"]["median"] * 1000
-        found = sk.whatif(sk.load(path), cuda_graph=True).frame["latency_ns"].median()
-        errors.append(abs(found - real) / real)  # type: ignore[operator]
+        found = sk.whatif(sk.load(path), cuda_graph=True).frame["latency_ns"].to_list()
+        errors.append(abs(statistics.median(found) - real) / real)
     assert len(errors) == 12
     assert statistics.median(errors) <= 0.03
     assert max(errors) <= 0.08

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import overlap, subtract
+from skiptrace.intervals import subtract, total
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import launching_threads, thread_intervals
 from skiptrace.measure.fusion import fusion
@@ -19,7 +19,7 @@ from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.critical_path import CriticalPath, critical_path
 from skiptrace.predict.profiler_cost import per_point
-from skiptrace.predict.removals import Change, removals, stretches, unblocked
+from skiptrace.predict.removals import Change, removals, unblocked
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Steps, recorded, run_model, steps_of, wake_ns
 from skiptrace.predict.whatif import graph_gap, spans_of_chains, spans_of_steps
@@ -51,8 +51,9 @@ def advise(trace: Trace) -> pl.DataFrame:
     """The changes that would pay, each weighed alone by a replay, largest gain first.
 
     Weighed are: waits taken out, place by place; copies that do not block; input, allocation and
-    Python that cost nothing, and the operator whose host time holds most of the path; the step as a CUDA graph, where it hardly waits, and neither allocates nor loads input;
-    the chain of kernels whose fusion saves most host time; a tenth off the kernel that takes most.
+    Python that cost nothing, and the operator whose host time holds most of the path; the step as a
+    CUDA graph, where it hardly waits, and neither allocates nor loads input; the chain of kernels
+    whose fusion saves most host time; a tenth off the kernel that takes most.
 
     Parameters
     ----------
@@ -62,9 +63,9 @@ def advise(trace: Trace) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``change``, ``gain_ns`` and ``gain_share`` of the median step's latency without a profiler, the
-        place (``op``, ``root_op``, ``module``, ``python``) and ``advice`` in words. Changes that gain less
-        than 1 % are left out; gains do not add up.
+        ``change``, ``gain_ns`` and ``gain_share`` of the median step's latency without a
+        profiler, the place (``op``, ``root_op``, ``module``, ``python``) and ``advice`` in words.
+        Changes that gain less than 1 % are left out; gains do not add up.
 
     Notes
     -----
@@ -95,7 +96,7 @@ def _candidates(trace: Trace, made: Recorded, steps: Steps) -> list[tuple[Change
     """Every change that applies, and its place."""
     out = removals(trace, made)
     path = critical_path(trace)
-    waits, stretch = _waits(trace, made), _stretches(trace, made, out)
+    waits, stretch = _waits(trace, made), _stretches(trace, out)
     points, _ = changes.waits_inside(trace, made)
     found = waits + stretch + _python(path, out) + _operator(trace, path)
     found += _chain(trace, made) + _kernel(trace, made)
@@ -165,21 +166,21 @@ def located(trace: Trace, calls: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _stretches(
-    trace: Trace, made: Recorded, out: dict[str, Change]
-) -> list[tuple[Change, dict[str, Any]]]:
+def _stretches(trace: Trace, out: dict[str, Change]) -> list[tuple[Change, dict[str, Any]]]:
     """Input and allocation that cost nothing; the place is where most of it is."""
     activities = thread_activities(trace)
     whole = trace.whole
+    loads = pl.col("name").str.contains(cats.DATALOADER)
+    columns = ("id", "name", "pid", "tid", "start_ns", "dur_ns")
+    places = {
+        "dataloader": pl.concat(
+            [frame.filter(loads).select(columns) for frame in (whole.annotations, whole.ops)]
+        ),
+        "alloc": whole.calls.filter(pl.col("name").str.contains(cats.ALLOCATES)),
+    }
     found = []
-    for cause, rows in (
-        ("dataloader", pl.concat([f.filter(pl.col("name").str.contains(cats.DATALOADER)).select("id", "name", "pid", "tid", "start_ns", "dur_ns") for f in (whole.annotations, whole.ops)])),
-        ("alloc", whole.calls.filter(pl.col("name").str.contains(cats.ALLOCATES))),
-    ):  # fmt: skip
-        took = 0
-        for thread, activity in activities.items():
-            times = np.array([made.model.time.min(), made.model.time.max()])
-            took += int(overlap(stretches(activity, cause, made.model), times[:1], times[1:])[0])
+    for cause, rows in places.items():
+        took = sum(total(activity.sets[cause]) for activity in activities.values())
         if not took or rows.is_empty():
             continue
         longest = rows.sort("dur_ns", descending=True, maintain_order=True).head(1)

@@ -33,8 +33,9 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
     The verdict is the side on which more than half of the step's critical path lies (see
     `critical_path`): ``cpu`` for the host, ``gpu`` for the device, ``balanced`` where neither holds
     half, the rest being launch latency. It answers what a change would bring: a faster host
-    shortens the host's part alone. ``busy_share``, the share of IL in which the device had any work,
-    ``queue_share`` and the mean TKLQT per launch against the floor stand beside it as evidence.
+    shortens the host's part alone. ``busy_share``, the share of IL in which the device had any
+    work, ``queue_share`` and the mean TKLQT per launch against the floor stand beside it as
+    evidence.
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
         ``step``, ``verdict``, ``host_share``, ``device_share``, ``latency_share``, ``busy_share``,
         ``queue_share``, ``tklqt_per_launch_ns``, ``floor_ns``, ``hdbi_share``,
         ``unprofiled_verdict`` (what it would be without the host time that recording adds) and
-        ``because``. ``verdict`` is null, and ``because`` says why, where a step has no latency to judge.
+        ``because``. ``verdict`` is null, and ``because`` says why, where a step has no latency to
+        judge.
 
     Raises
     ------

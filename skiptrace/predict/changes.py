@@ -49,7 +49,7 @@ def scaled_launches(made: Recorded, model: Model, factor: float) -> Model:
 
 
 def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) -> Model:
-    """Durations of works times a factor, by kind or by a pattern in their name; the first that fits."""
+    """Durations of works times a factor, by kind or a pattern in the name; the first that fits."""
     names = made.lanes.works.select("name", "kind")
     distinct = names.unique()
     factor = [
@@ -104,8 +104,8 @@ def bundled(
     model
         The model, perhaps changed before.
     spans
-        ``span`` (number), ``pid``, ``tid``, ``start_ns``, ``end_ns``: host time that goes away but for one launch,
-        a row for each thread of a span; spans of a thread do not overlap.
+        ``span`` (number), ``pid``, ``tid``, ``start_ns``, ``end_ns``: host time that goes away but
+        for one launch, a row for each thread of a span; spans of a thread do not overlap.
     gap
         Between works of a span, in ns.
     latency
@@ -206,4 +206,5 @@ def _within(trace: Trace, op: pl.Series, names: tuple[str, ...]) -> Bools:
 
 
 def _times(values: Ints, factor: float | NDArray[np.float64]) -> Ints:
-    return np.rint(values * factor).astype(np.int64)
+    found: Ints = np.rint(values * factor).astype(np.int64)
+    return found

@@ -64,8 +64,8 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     Returns
     -------
     CriticalPath
-        ``.frame``, a row a piece; ``.shares``, a row a step; ``.by("op")``. The pieces of a step sum to
-        its ``il_ns`` of `summary`, to the nanosecond.
+        ``.frame``, a row a piece; ``.shares``, a row a step; ``.by("op")``. The pieces of a step
+        sum to its ``il_ns`` of `summary`, to the nanosecond.
 
     Raises
     ------
@@ -92,9 +92,9 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     pieces = path_pieces(trace, steps)
     if not pieces:
         return CriticalPath(empty(CRITICAL_PATH), empty(CRITICAL_SHARES))
-    frame = pl.concat([of(trace, made, steps, pieces) for of in (_device_rows, _host_rows)]).sort(
-        "place", "start_ns", "end_ns"
-    )
+    frame = pl.concat(
+        [_device_rows(trace, made, steps, pieces), _host_rows(trace, made, pieces)]
+    ).sort("place", "start_ns", "end_ns")
     frame = conform(
         frame.with_columns(
             dur_ns=pl.col("end_ns") - pl.col("start_ns"),
@@ -156,7 +156,7 @@ def _device_rows(trace: Trace, made: Recorded, steps: Steps, pieces: list[Pieces
     )  # fmt: skip
 
 
-def _host_rows(trace: Trace, made: Recorded, steps: Steps, pieces: list[Pieces]) -> pl.DataFrame:
+def _host_rows(trace: Trace, made: Recorded, pieces: list[Pieces]) -> pl.DataFrame:
     """Threads' pieces, cut by what the thread does and the operator and frame that it is in."""
     every, place = _joined(pieces)
     activities = thread_activities(trace)

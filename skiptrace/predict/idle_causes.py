@@ -39,9 +39,9 @@ def idle_causes(trace: Trace, by: str = "cause", *, counterfactual: bool = False
     polars.DataFrame
         The key, ``gaps`` (with a part here), ``idle_ns``, ``idle_share``; largest first, what has
         no key (outside every operator, say) as null in the last row. ``idle_ns`` of every `by`
-        sums to the total gap time. With `counterfactual` also ``counterfactual_ns``: these do not sum
-        to anything, since two causes may each delay the same work, and may be negative, where the
-        device then waits for something else.
+        sums to the total gap time. With `counterfactual` also ``counterfactual_ns``: these do not
+        sum to anything, since two causes may each delay the same work, and may be negative, where
+        the device then waits for something else; null for what cannot be taken out.
 
     Raises
     ------

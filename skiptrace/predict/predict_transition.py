@@ -151,7 +151,7 @@ class _Replayed:
         return sums["device_ns"] / max(sum(sums.values()), 1)
 
     def crossing(self, host: float, low: float) -> float | None:
-        """The parameter from which on the device holds half of the path; None where there is none."""
+        """The parameter from which on the device holds half of the path, or None."""
         if self.slope.sum() <= 0 or self.share(host, 0.0) >= DEVICE_SHARE:
             return None
         below, above = 0.0, abs(low) or 1.0

@@ -23,9 +23,9 @@ STRETCHES = ("profiler", "alloc", "dataloader", "operator", "python")
 def removals(trace: Trace, made: Recorded) -> dict[str, Change]:
     """For each cause what takes it out of a model: its time, or what is waited for.
 
-    ``sync``: no call waits before a later launch of its step. ``copy``: no copy blocks. ``launch``: launch
-    calls and latency take no time. ``dependency``: no work waits for another lane. The others: the
-    thread's time in that activity.
+    ``sync``: no call waits before a later launch of its step. ``copy``: no copy blocks.
+    ``launch``: launch calls and latency take no time. ``dependency``: no work waits for another
+    lane. The others: the thread's time in that activity.
     """
     activities = thread_activities(trace)
     waits, calls = changes.waits_inside(trace, made)

@@ -77,9 +77,9 @@ def replay(model: Model) -> Times:
     Notes
     -----
     Max-plus recursions over arrays: with ``D`` the running sum of gaps and durations of a lane,
-    ``end[w] - D[w] = max over v <= w of ready[v] + dur[v] - D[v]``, a running maximum. Points between
-    two waits of a thread lie a fixed offset from the running sum of their `delta`. The loop is over
-    waits and the dependencies between lanes.
+    ``end[w] - D[w] = max over v <= w of ready[v] + dur[v] - D[v]``, a running maximum. Points
+    between two waits of a thread lie a fixed offset from the running sum of their `delta`. The loop
+    is over waits and the dependencies between lanes.
 
     References
     ----------
@@ -139,7 +139,8 @@ class _Run:
         after = np.append(stops, np.iinfo(np.int64).max - 1)
         following = after[np.searchsorted(stops, points, side="right")] + 1
         ends = self.model.first_point
-        return np.minimum(following, ends[np.searchsorted(ends, points, side="right")]).tolist()
+        known = np.minimum(following, ends[np.searchsorted(ends, points, side="right")])
+        return [int(until) for until in known]
 
     def advance(self, lane: int, until: int) -> None:
         """Run a lane up to, not including, the work `until`."""

@@ -48,11 +48,11 @@ def find_handoffs(
         if not others:
             continue
         mine = ops.filter((pl.col("pid") == thread[0]) & (pl.col("tid") == thread[1]))
-        edges = (time[low:high], mine["start_ns"].to_numpy(), mine["end_ns"].to_numpy())
-        edges = distinct(np.concatenate(edges))
+        changed = (time[low:high], mine["start_ns"].to_numpy(), mine["end_ns"].to_numpy())
+        edges: Ints = distinct(np.concatenate(changed))
         begin = min(int(time[first]) for first, _ in others) - 1
         if begin < edges[0]:  # it is new: quiet from the first call of another on
-            edges = np.append(begin, edges)
+            edges = np.concatenate(([begin], edges))
         long = np.flatnonzero(np.diff(edges) >= QUIET_NS)
         start, end = edges[long], edges[long + 1]
         point = low + np.searchsorted(time[low:high], end, side="left")

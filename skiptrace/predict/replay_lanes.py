@@ -1,6 +1,8 @@
-"""The works of a recording by lane (one a device and stream), and what other lanes they waited for."""
+"""The works of a recording by lane (a device's stream), and what other lanes they waited for."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -31,7 +33,7 @@ class Lanes:
         self.names = tuple((int(d), int(s)) for d, s in names.rows())
         self.first_work: Ints = np.searchsorted(self.lane, np.arange(len(names) + 1))
         bounds = self.first_work.tolist()
-        self.parts = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self.parts = [slice(a, b) for a, b in pairwise(bounds)]
         self.start: Ints = works["start_ns"].to_numpy()
         self.dur: Ints = works["dur_ns"].to_numpy()
         self.end: Ints = self.start + self.dur

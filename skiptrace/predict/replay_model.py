@@ -27,8 +27,8 @@ WORK_KINDS = ("kernel", "memcpy", "memset")
 OUTLYING = 5
 """Gaps of more than this many medians are something else than the way from work to work."""
 USUAL_NS = 2_000
-"""From the return of a launch to its kernel where a trace does not tell (1.9 us with an empty kernel
-on an H100)."""
+"""From the return of a launch to its kernel where a trace does not tell: 1.9 us for an empty
+kernel on an H100."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ class _Ways:
         self.counts["pinned"] += len(held)
 
     def _set_gaps(self, lanes: Lanes, free: Bools) -> None:
-        """The way from each work to the next of its lane: the mean of their kinds, in a graph or not."""
+        """The way from each work to the next: the mean of their kinds, inside a graph or not."""
         gap = np.where(lanes.is_first, 0, lanes.start - lanes.before)
         queued = ~lanes.is_first & (lanes.before > self.expected + SLACK_NS) & free
         kinds = {kind: i for i, kind in enumerate(WORK_KINDS)}

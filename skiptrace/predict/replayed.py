@@ -22,8 +22,8 @@ _RECORDED: WeakKeyDictionary[Whole, Recorded] = WeakKeyDictionary()
 """The model of each recording that is still in use: its windows share it."""
 
 WAKE_NS = 5_000
-"""From the end of the last work to the return of a wait, where the trace shows none: the median with
-an empty kernel on an H100."""
+"""From the end of the last work to the return of a wait, where the trace shows none: as with an
+empty kernel on an H100."""
 
 
 def recorded(trace: Trace) -> Recorded:
@@ -80,12 +80,10 @@ def steps_of(trace: Trace, by: str = "step") -> Steps:
     )
     order = np.lexsort((made.lanes.end, step))
     last = order[np.searchsorted(step[order], np.arange(len(names)), side="right") - 1]
-    return Steps(
-        names,
-        *(rows[c].fill_null(-1).to_numpy() for c in ("start_ns", "il_ns", "pid", "tid")),
-        step,
-        last,
+    start, il, pid, tid = (
+        rows[c].fill_null(-1).to_numpy() for c in ("start_ns", "il_ns", "pid", "tid")
     )
+    return Steps(names, start, il, pid, tid, step, last)
 
 
 def moved(made: Recorded, times: Times, pid: int, tid: int, when: int) -> int:
@@ -167,7 +165,7 @@ def fidelity(trace: Trace, *, pinned: bool = False) -> pl.DataFrame:
     trace
         A trace or a window of one.
     pinned
-        With each work's own way instead of the usual one: what is left then is the structure's error.
+        With each work's own way instead of the usual one: what is left is the structure's error.
     """
     made, steps = recorded(trace), steps_of(trace)
     run = run_model(made, steps, as_pinned(made) if pinned else made.model)

@@ -10,8 +10,8 @@ from skiptrace.intervals import Ints
 from skiptrace.predict.replay import NEVER, Model, Times
 
 DEVICE, GAP, DEPENDENCY, LATENCY, HOST, WAKE = range(6)
-"""Kinds of piece: a work; between two works of a lane; behind one of another lane; from a launch
-to its work; a thread's own time; its time from the end of what it waited for to its call's return."""
+"""Kinds of piece: a work; between two works of a lane; behind one of another lane; from a launch to
+its work; a thread's own time; its time from the end of what it waited for to its call's return."""
 
 HELD_NS = 1_000_000
 """A work that starts so long after its launch, for no recorded reason, was held by work before the
@@ -126,7 +126,7 @@ class _Found:
         follow = np.append(start[1:], now)
         end = np.minimum(times.end[first : last + 1], follow)
         work = np.arange(first, last + 1)
-        start, end = np.minimum(start, end), end
+        start = np.minimum(start, end)
         lows = np.stack((start, end), axis=1).ravel()[::-1]
         highs = np.stack((end, follow), axis=1).ravel()[::-1]
         kind = np.tile(np.array([GAP, DEVICE]), len(work))

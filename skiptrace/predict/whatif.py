@@ -21,6 +21,8 @@ from skiptrace.predict.replay import Model
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Run, Steps, recorded, run_model, steps_of, wake_ns
 
+MOST = 1e6
+"""No factor is larger."""
 _RANGE = {"low": 0.6, "likely": 1.0, "high": 2.0}
 """What is taken for the gaps inside a graph, as a part of the likely."""
 
@@ -37,7 +39,7 @@ class WhatIf:
     """Whether the trace has anything that the change applies to."""
 
 
-def whatif(
+def whatif(  # noqa: PLR0913  one keyword for each change
     trace: Trace,
     *,
     cuda_graph: bool | str = False,
@@ -82,11 +84,11 @@ def whatif(
     Returns
     -------
     WhatIf
-        ``.frame``, a row a step: ``il_ns`` as this profiler would record it (with ``unprofiled``, as
-        none would), ``latency_ns`` as a clock would measure it without a profiler, from before the
-        first launch to the return of a final wait, its range, ``speedup`` of that against the same
-        without the change, the shares of the new critical path, the verdict, and ``error``, how
-        far the replay with nothing changed is from the recording. ``.assumptions`` in words.
+        ``.frame``, a row a step: ``il_ns`` as this profiler would record it (with ``unprofiled``,
+        as none would), ``latency_ns`` as a clock would measure it without a profiler, from before
+        the first launch to the return of a final wait, its range, ``speedup`` of that against the
+        same without the change, the shares of the new critical path, the verdict, and ``error``,
+        how far the replay with nothing changed is from the recording. ``.assumptions`` in words.
 
     Raises
     ------
@@ -104,10 +106,12 @@ def whatif(
     if not steps.names:
         return WhatIf(empty(WHATIF), (), changed=False)
     cost = per_point(trace, made.model)
-    words = list(wanted.words(trace, made))
+    words = list(wanted.words(made))
     if unprofiled:
-        words.append(f"without the profiler's own host time: {DEFAULT.op.likely} ns an operator "
-                     f"and {DEFAULT.call.likely} ns a call, and more with shapes or stacks")  # fmt: skip
+        words.append(
+            f"without the profiler's own host time: {DEFAULT.op.likely} ns an operator and "
+            f"{DEFAULT.call.likely} ns a call, and more with shapes or stacks"
+        )
     runs: dict[str, Run] = {}
     for name in ("low", "likely", "high"):
         gaps = _RANGE[name]
@@ -136,7 +140,8 @@ class _Wanted:
     kernels: Mapping[str, float]
 
     def __bool__(self) -> bool:
-        return self != _Wanted(False, None, False, 1.0, None, 1.0, {})
+        asked = (self.cuda_graph, self.fuse is not None, self.remove_syncs, self.kernels)
+        return any(asked) or (self.host, self.launch_floor_ns, self.device) != (1, None, 1)
 
     def check(self) -> None:
         """Raise unless every value is one that its option has."""
@@ -144,11 +149,12 @@ class _Wanted:
             raise UnknownKeyError.of("cuda_graph", self.cuda_graph, ["True", "False", "step", "op"])
         factors = {"host": self.host, "device": self.device, **self.kernels}
         for name, factor in factors.items():
-            number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
-            if not number or not 0 <= factor < 1e6:
+            number: object = factor  # whatever the caller really gave
+            real = isinstance(number, (int, float)) and not isinstance(number, bool)
+            if not real or not 0 <= factor < MOST:
                 raise UnknownKeyError.of(f"factor for {name}", factor, ["a number from 0 on"])
-        floor = self.launch_floor_ns
-        if floor is not None and (not isinstance(floor, int) or floor < 0):
+        floor: object = self.launch_floor_ns
+        if floor is not None and not (isinstance(floor, int) and floor >= 0):
             raise UnknownKeyError.of("launch_floor_ns", floor, ["nanoseconds from 0 on"])
 
     def applied(
@@ -185,7 +191,7 @@ class _Wanted:
             return None
         return (given,) if isinstance(given, str) else tuple(given)  # type: ignore[arg-type]
 
-    def words(self, trace: Trace, made: Recorded) -> list[str]:
+    def words(self, made: Recorded) -> list[str]:
         """What each takes for granted."""
         found = []
         if self.host != 1:
@@ -197,17 +203,19 @@ class _Wanted:
         if self.device != 1 or self.kernels:
             found.append("durations of works scaled; the gaps between them stay")
         if self.remove_syncs:
-            found.append("waits before a later launch of their step are gone, with the time of their calls; "
-                         "what is done with the value that was waited for still works")  # fmt: skip
+            found.append(
+                "waits before a later launch of their step are gone, with the time of their calls; "
+                "what is done with the value that was waited for still works"
+            )
         if self.fuse is not None:
             found.append(
-                "a fused kernel takes as long as its parts and one launch: no memory traffic is saved"
+                "a fused kernel takes as long as its parts, and one launch; no traffic saved"
             )
         if self.cuda_graph:
             found.append(
-                f"everything captured: no host time but one launch, {graph_gap(made)} ns between works, and "
-                f"{changes.COLD_NS} ns less for kernels that had started on an idle device; input copies "
-                "and waits inside are not counted"
+                f"everything captured: no host time but one launch, {graph_gap(made)} ns between "
+                f"works, and {changes.COLD_NS} ns less for kernels that had started on an idle "
+                "device; input copies and waits inside are not counted"
             )
         return found
 
