@@ -10,7 +10,7 @@ import polars as pl
 
 from skiptrace.intervals import Ints
 from skiptrace.measure.summary import own_work, summary
-from skiptrace.model.schema import FIDELITY, conform
+from skiptrace.model.schema import FIDELITY, conform, empty
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.predict.replay import NEVER, Model, Times, replay
@@ -168,6 +168,8 @@ def fidelity(trace: Trace, *, pinned: bool = False) -> pl.DataFrame:
         With each work's own way instead of the usual one: what is left is the structure's error.
     """
     made, steps = recorded(trace), steps_of(trace)
+    if not steps.names:
+        return empty(FIDELITY)
     run = run_model(made, steps, as_pinned(made) if pinned else made.model)
     off = np.abs(
         (run.times.start - run.start[steps.step]) - (made.model.start - steps.start[steps.step])
