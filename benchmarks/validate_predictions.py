@@ -23,8 +23,8 @@ from skiptrace.predict.replayed import fidelity
 
 HEAD = """# How far predictions are off
 
-Made by `benchmarks/validate_predictions.py` from real traces and latencies measured without a profiler, in runs of their own. No
-constant of the model comes from the runs of the first table.
+Made by `benchmarks/validate_predictions.py` from real traces, and latencies measured without a
+profiler in runs of their own. No constant of the model comes from the runs of the first table.
 """
 
 
@@ -63,8 +63,8 @@ def graphs(traces: Path) -> Iterator[str]:
             )
             errors.append(found / real - 1)
             yield (
-                f"| {platform} {model} {batch} | {before:.2f} | {found:.3f} | {low:.2f} to {high:.2f} "
-                f"| {real:.3f} | {errors[-1]:+.1%} |"
+                f"| {platform} {model} {batch} | {before:.2f} | {found:.3f} "
+                f"| {low:.2f} to {high:.2f} | {real:.3f} | {errors[-1]:+.1%} |"
             )
     yield from summed(errors)
 
@@ -73,9 +73,9 @@ def unprofiled(traces: Path) -> Iterator[str]:
     """Latencies without the profiler, predicted from the profiled run."""
     yield "\n## The same run without a profiler\n"
     yield (
-        "`before_ns` of the median step beside the latency measured in another run. Hosts are shared virtual "
-        "machines, whose\nhost time varies up to twofold between runs: where the host holds a step, the "
-        "measurements themselves differ that much.\n"
+        "`before_ns` of the median step beside the latency measured in another run. Hosts are\n"
+        "shared virtual machines, whose time varies up to twofold between runs: where the host\n"
+        "holds a step, the measurements themselves differ that much.\n"
     )
     yield "| run | verdict | profiled IL | predicted | measured | error |"
     yield "|---|---|---|---|---|---|"
@@ -91,8 +91,8 @@ def unprofiled(traces: Path) -> Iterator[str]:
             found, real = row["before_ns"] / 1e6, measured[key]["median"] / 1e3
             errors.setdefault(row["verdict"], []).append(found / real - 1)
             yield (
-                f"| {platform} {key} | {row['verdict']} | {row['recorded_ns'] / 1e6:.2f} | {found:.2f} "
-                f"| {real:.2f} | {found / real - 1:+.1%} |"
+                f"| {platform} {key} | {row['verdict']} | {row['recorded_ns'] / 1e6:.2f} "
+                f"| {found:.2f} | {real:.2f} | {found / real - 1:+.1%} |"
             )
     for verdict, found in sorted(errors.items()):
         yield f"\n`{verdict}`:"
@@ -109,9 +109,10 @@ def replays(traces: Path) -> Iterator[str]:
     """Replays with nothing changed, beside the recording."""
     yield "\n## Nothing changed\n"
     yield (
-        "Each trace replayed as it is. `worst`: the largest error of a step's IL. `near`: the works that start "
-        "within 1 µs of when\nthey did, counted from the start of their step. `pinned`: the worst error where each work keeps its own "
-        "way to what it came\nbehind, instead of the trace's usual one.\n"
+        "Each trace replayed as it is. `worst`: the largest error of a step's IL. `near`: the\n"
+        "works that start within 1 µs of when they did, counted from the start of their step.\n"
+        "`pinned`: the worst error where each work keeps its own way to what it came behind,\n"
+        "instead of the trace's usual one.\n"
     )
     yield "| trace | steps | worst | near | pinned |"
     yield "|---|---|---|---|---|"
@@ -128,8 +129,8 @@ def replays(traces: Path) -> Iterator[str]:
         yield f"| {name} | {len(frame)} | {worst:.2%} | {near:.0%} | {pinned:.2%} |"
     errors = np.array(every)
     yield (
-        f"\n{len(errors)} steps: {np.mean(errors <= 0.01):.1%} within 1 %, worst {errors.max():.2%}, "
-        f"median {np.median(errors):.3%}."
+        f"\n{len(errors)} steps: {np.mean(errors <= 0.01):.1%} within 1 %, worst "
+        f"{errors.max():.2%}, median {np.median(errors):.3%}."
     )
 
 

@@ -2,11 +2,12 @@
 
 Usage: python examples/fit_profiler_cost.py profiler_overhead.json [overhead_nested_v0.json.gz]
 
-The first file maps ``loop/options`` to nanoseconds an iteration: ``unprofiled_ns`` and ``profiled_ns``, each with
-``min`` and ``median``. Loops: ``views`` (one operator), ``launches`` (one operator with one launch), ``nested``
-(operators and calls as counted in the trace of the second file), ``python_calls`` (frames alone); options: ``default``,
-``shapes``, ``stack``, ``memory``. Prints nanoseconds an event, from the medians and from the shortest iterations, in the
-form of ``skiptrace.predict.profiler_cost``.
+The first file maps ``loop/options`` to nanoseconds an iteration: ``unprofiled_ns`` and
+``profiled_ns``, each with ``min`` and ``median``. Loops: ``views`` (one operator), ``launches`` (one
+operator with one launch), ``nested`` (operators and calls as counted in the trace of the second
+file), ``python_calls`` (frames alone); options: ``default``, ``shapes``, ``stack``, ``memory``. Prints
+nanoseconds an event, from the medians and from the shortest iterations: the table in
+``skiptrace.predict.profiler_cost`` holds such figures.
 """
 
 from __future__ import annotations
