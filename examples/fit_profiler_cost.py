@@ -3,11 +3,11 @@
 Usage: python examples/fit_profiler_cost.py profiler_overhead.json [overhead_nested_v0.json.gz]
 
 The first file maps ``loop/options`` to nanoseconds an iteration: ``unprofiled_ns`` and
-``profiled_ns``, each with ``min`` and ``median``. Loops: ``views`` (one operator), ``launches`` (one
-operator with one launch), ``nested`` (operators and calls as counted in the trace of the second
-file), ``python_calls`` (frames alone); options: ``default``, ``shapes``, ``stack``, ``memory``. Prints
-nanoseconds an event, from the medians and from the shortest iterations: the table in
-``skiptrace.predict.profiler_cost`` holds such figures.
+``profiled_ns``, each with ``min`` and ``median``. Loops: ``views`` (one operator), ``launches``
+(one operator with one launch), ``nested`` (operators and calls as counted in the trace of the
+second file), ``python_calls`` (frames alone); options: ``default``, ``shapes``, ``stack``,
+``memory``. Prints nanoseconds an event, from the medians and from the shortest iterations: the
+table in ``skiptrace.predict.profiler_cost`` holds such figures.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ def main() -> None:
             ]
             for option in ("shapes", "memory", "stack")
         }
-        print(
-            f"{figure}: operator {op:.0f}, call {call:.0f} ns; more an operator, by views and nested:"
-        )
+        print(f"{figure}: operator {op:.0f}, call {call:.0f} ns; more an operator, fitted twice:")
         for option, values in more.items():
             print(f"  {option}: " + ", ".join(f"{value:.0f}" for value in values) + " ns")
         frames = added("python_calls", "stack", figure) - added("python_calls", "default", figure)

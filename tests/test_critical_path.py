@@ -124,6 +124,21 @@ def test_the_path_by_a_column_adds_up() -> None:
         found.by("colour")
 
 
+def test_the_edges_of_a_graph_that_the_path_goes_along_are_marked() -> None:
+    events = [step(1, 0, 400), op("a", 0, 300)]
+    for i in range(3):  # the first two queue behind each other, the third comes late
+        at = (2, 10, 250)[i]
+        events += [call(LAUNCH, at, 4, i + 1), kernel((9, 111, 257)[i], 100, i + 1, f"k{i}")]
+    trace = sk.load(events)
+    graph = sk.graph(trace)
+    sk.critical_path(trace).mark(graph)
+    name = {node: data["name"] for node, data in graph.nodes(data=True)}
+    marked = [(a, b, e["kind"]) for a, b, e in graph.edges(data=True) if e["critical"]]
+    found = [(name[a], name[b], kind) for a, b, kind in marked]
+    # The path is the host's up to the third launch, and that launch's kernel.
+    assert sorted(found) == [(LAUNCH, LAUNCH, "thread")] * 2 + [(LAUNCH, "k2", "runs")]
+
+
 def test_an_unknown_step_is_refused_and_a_trace_without_latency_has_no_path() -> None:
     trace = sk.load([step(1, 0, 150), *launched_apart(3)])
     assert sk.critical_path(trace, step="ProfilerStep#1").frame.equals(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -199,7 +200,7 @@ def _python(path: CriticalPath, out: dict[str, Change]) -> list[tuple[Change, di
     mine = path.frame.filter(pl.col("kind") == "python")
     if mine.is_empty():
         return []
-    frame = CriticalPath(mine, path.shares).by("python")["python"][0]
+    frame = replace(path, frame=mine).by("python")["python"][0]
     return [(out["python"], _place("python", "python", python=frame))]
 
 
@@ -208,7 +209,7 @@ def _operator(trace: Trace, path: CriticalPath) -> list[tuple[Change, dict[str, 
     mine = path.frame.filter((pl.col("kind") == "operator") & pl.col("op").is_not_null())
     if mine.is_empty():
         return []
-    op = CriticalPath(mine, path.shares).by("op")["op"][0]
+    op = replace(path, frame=mine).by("op")["op"][0]
     whole = trace.whole
     threads = launching_threads(trace)
     inside = thread_intervals(whole.ops.filter(pl.col("name") == op), threads)
@@ -226,7 +227,7 @@ def _graph(
     if trace.launches.filter(pl.col("step").is_not_null()).height <= 2 * len(steps.names):
         return []
     host = path.frame.filter(pl.col("side") == "host")
-    op = CriticalPath(host, path.shares).by("op")["op"][0] if len(host) else None
+    op = replace(path, frame=host).by("op")["op"][0] if len(host) else None
     spans = spans_of_steps(trace, made, steps)
     gap, latency = graph_gap(made), trace.whole.floors.ns["kernel"]
     change: Change = lambda model: changes.bundled(made, model, spans, gap, latency)  # noqa: E731

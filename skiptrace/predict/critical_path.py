@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,9 @@ from skiptrace.model.trace import Trace
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Steps, as_recorded, recorded, steps_of
 from skiptrace.predict.walk import DEPENDENCY, DEVICE, GAP, HOST, LATENCY, WAKE, Path, Pieces
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _OF_PIECE = {GAP: "stream gap", DEPENDENCY: "dependency", LATENCY: "latency"}
 _OF_ACTIVITY = {"copy": "sync"}
@@ -33,6 +37,20 @@ class CriticalPath:
     """The pieces, in time order; those of a step meet, and sum to its IL."""
     shares: pl.DataFrame
     """A row a step: the shares of host, device and launch latency, and its IL by kind."""
+
+    launches: pl.Series
+    """Ids of the launches that lie on the path."""
+
+    def mark(self, graph: nx.DiGraph[int]) -> None:
+        """Set ``critical`` on the edges of a `graph` that the path goes along.
+
+        Those are its ``stream``, ``runs`` and ``thread`` edges between works and launches on it.
+        """
+        ran = self.frame.filter(pl.col("kind").is_in(["device", "copy", "earlier step"]))
+        on_path = {*ran["work"].to_list(), *self.launches.to_list()}
+        for before, after, edge in graph.edges(data=True):
+            along = edge["kind"] in ("stream", "runs", "thread")
+            edge["critical"] = along and before in on_path and after in on_path
 
     def by(self, key: str) -> pl.DataFrame:
         """The path's time by ``kind``, ``side``, ``op``, ``python``, ``kernel`` or ``step``."""
@@ -91,7 +109,8 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     made = recorded(trace)
     pieces = path_pieces(trace, steps)
     if not pieces:
-        return CriticalPath(empty(CRITICAL_PATH), empty(CRITICAL_SHARES))
+        none = pl.Series("id", [], dtype=pl.Int64)
+        return CriticalPath(empty(CRITICAL_PATH), empty(CRITICAL_SHARES), none)
     frame = pl.concat(
         [_device_rows(trace, made, steps, pieces), _host_rows(trace, made, pieces)]
     ).sort("place", "start_ns", "end_ns")
@@ -103,7 +122,7 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
         ),
         CRITICAL_PATH,
     )
-    return CriticalPath(frame, _shares(frame))
+    return CriticalPath(frame, _shares(frame), _launches(trace, frame))
 
 
 def path_pieces(trace: Trace, steps: Steps) -> list[Pieces]:
@@ -208,6 +227,21 @@ def _rows(trace: Trace, rows: pl.DataFrame | None) -> pl.DataFrame:
         names_of(whole.ops, rows["op"]).alias("op"),
         names_of(whole.python, rows["frame"]).alias("python"),
     ).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+
+
+def _launches(trace: Trace, frame: pl.DataFrame) -> pl.Series:
+    """Launches that start in a piece of their thread's time, or are followed by latency."""
+    host = frame.filter(pl.col("tid").is_not_null()).select("tid", "start_ns", "end_ns")
+    begun = (
+        trace.launches.select("id", "tid", at="start_ns")
+        .sort("at")
+        .join_asof(host.sort("start_ns"), left_on="at", right_on="start_ns", by="tid",
+                   check_sortedness=False)
+        .filter(pl.col("at") < pl.col("end_ns"))
+    )  # fmt: skip
+    late = frame.filter(pl.col("kind") == "latency").select(id="work")
+    led = trace.work.join(late, on="id", how="semi")["launch"]
+    return pl.concat([begun["id"], led.rename("id")]).unique().sort()
 
 
 def _shares(frame: pl.DataFrame) -> pl.DataFrame:

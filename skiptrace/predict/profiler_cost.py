@@ -27,11 +27,11 @@ class ProfilerCost(NamedTuple):
     host (PyTorch 2.11, CUDA 13): another host differs, and can be fitted by the same script.
     """
 
-    op: Cost = Cost(850, 910, 980)
+    op: Cost = Cost(720, 910, 980)
     """An operator."""
-    call: Cost = Cost(0, 500, 900)
+    call: Cost = Cost(0, 650, 2400)
     """A call of the runtime or driver API."""
-    shapes: Cost = Cost(340, 430, 490)
+    shapes: Cost = Cost(370, 480, 490)
     """More for an operator whose shapes are recorded."""
     memory: Cost = Cost(0, 60, 120)
     """More for an operator where allocations are recorded."""

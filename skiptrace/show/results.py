@@ -90,8 +90,8 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
     for name, found in (("device", sweep.transition.device), ("TKLQT", sweep.transition.tklqt)):
         console.print(Text(f"{_turn(sweep.name, found.parameter)} ({name}): {found.reason}."))
     shown = sweep.frame.select(
-        "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns", "busy_share",
-        "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",
+        "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns",
+        "device_share", "busy_share", "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",
     )  # fmt: skip
     if shown["parameter"].dtype.is_float():
         shown = shown.with_columns(pl.col("parameter").cast(pl.String))
