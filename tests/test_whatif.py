@@ -48,6 +48,15 @@ def test_another_device_is_what_a_machine_with_that_device_takes(
     assert predicted(seed, streams, kernels=names) == il(seed, streams, device=factor)
 
 
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_prediction_is_below_the_path_that_is_kept(seed: int, streams: int) -> None:
+    host, device = (il(seed, streams, **{gone: 0}) for gone in ("device", "host"))
+    for factor in (0.0, 0.3, 0.9):
+        assert predicted(seed, streams, device=factor) >= host
+        assert predicted(seed, streams, host=factor) >= device
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_without_waits_is_the_program_without_them(seed: int) -> None:
     machine, bare = Machine(), Machine()

@@ -113,13 +113,15 @@ def _with_path(frame: pl.DataFrame, trace: Trace, steps: Steps) -> pl.DataFrame:
 
 
 def _by_step(trace: Trace, floor: Floor | None) -> pl.DataFrame:
-    return _with_path(summary(trace, "step", floor=floor), trace, steps_of(trace))
+    frame = summary(trace, "step", floor=floor)
+    return _with_path(frame, trace, steps_of(trace, "step", frame))
 
 
 def _pooled(trace: Trace, floor: Floor | None) -> pl.DataFrame:
     steps = _by_step(trace, floor)
     if len(steps) == 1 or steps["il_ns"].is_null().all():
-        return _with_path(summary(trace, "trace", floor=floor), trace, steps_of(trace, "trace"))
+        frame = summary(trace, "trace", floor=floor)
+        return _with_path(frame, trace, steps_of(trace, "trace", frame))
     judged = steps.filter(pl.col("il_ns").is_not_null())
     sums = judged.select(
         pl.col(

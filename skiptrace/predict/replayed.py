@@ -56,17 +56,25 @@ class Steps:
     """Per step the work that ended last, as recorded."""
 
 
-def steps_of(trace: Trace, by: str = "step") -> Steps:
-    """The steps with an IL (``by="trace"``: the trace as one), as `summary` has them."""
-    rows = summary(trace, by).filter(pl.col("il_ns").is_not_null())
+def steps_of(trace: Trace, by: str = "step", summed: pl.DataFrame | None = None) -> Steps:
+    """The steps with an IL (``by="trace"``: the trace as one), as `summary` has them.
+
+    `summed` is the result of `summary`, where it is known already.
+    """
+    rows = summary(trace, by) if summed is None else summed
+    rows = rows.filter(pl.col("il_ns").is_not_null())
     own = own_work(trace) if by == "step" else trace.work.with_columns(step=pl.lit(ALL))
+    begins = pl.col("start_ns").is_in(rows["start_ns"].implode())
     host = pl.concat(
-        [frame.select("start_ns", "pid", "tid", "step") for frame in (trace.ops, trace.calls)]
+        frame.filter(begins).select("start_ns", "pid", "tid", "step")
+        for frame in (trace.ops, trace.calls)
     )
     if by == "trace":
         host = host.with_columns(step=pl.lit(ALL))
     threads = host.unique(["step", "start_ns"], keep="first", maintain_order=True)
-    rows = rows.join(threads, on=["step", "start_ns"], how="left", maintain_order="left")
+    rows = rows.select("step", "start_ns", "il_ns").join(
+        threads, on=["step", "start_ns"], how="left", maintain_order="left"
+    )
     made = recorded(trace)
     names = rows["step"].to_list()
     places = {name: i for i, name in enumerate(names)}
