@@ -184,7 +184,7 @@ def waits_inside(
     """
     last = trace.launches.group_by("step").agg(last=pl.col("start_ns").max())
     rows = [point // 2 for point, works, _ in made.model.waits if works]
-    calls = made.calls.with_row_index("row").gather(np.array(sorted(rows), np.int64))
+    calls = made.calls.with_row_index("row")[np.array(sorted(rows), np.int64)]
     calls = calls.join(last, on="step", how="left", maintain_order="left").filter(
         pl.col("start_ns") < pl.col("last"),
         pl.col("name").str.contains(cats.ALLOCATES) == pl.lit(alloc),

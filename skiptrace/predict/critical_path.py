@@ -148,9 +148,9 @@ def _device_rows(trace: Trace, made: Recorded, steps: Steps, pieces: list[Pieces
     of_device = ~np.isin(every.kind, (HOST, WAKE))
     work, piece, place = (x[of_device] for x in (every.work, every.kind, place))
     launches = trace.whole.launches.select("op", "pid", "tid", launch="id", call_ns="start_ns")
+    works = made.lanes.works.select("kind", "device", "stream", "launch", work="id", kernel="name")
     rows = (
-        made.lanes.works.select("kind", "device", "stream", "launch", work="id", kernel="name")
-        .gather(work)
+        works[work]
         .with_columns(
             place=pl.Series(place),
             start_ns=pl.Series(every.start[of_device]),
