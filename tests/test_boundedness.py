@@ -135,3 +135,14 @@ def test_steps_of_blocking_copies_alone_have_no_hdbi_share() -> None:
     ]
     pooled = sk.boundedness(sk.load([e for events in copies for e in events]), "trace")
     assert pooled["hdbi_share"].to_list() == [None]
+
+
+def test_where_the_verdict_rests_on_the_profilers_own_time_it_says_so() -> None:
+    """Fifty operators before the launch, 0.91 µs of each the profiler's."""
+    events = [step(1, 0, 300), call("cudaLaunchKernel", 100, 5, 1), kernel(107, 90, 1)]
+    events += [op("aten::view", 2 * i, 1.5) for i in range(50)]
+    row = verdict(events)
+    assert (row["verdict"], row["unprofiled_verdict"]) == ("cpu", "gpu")
+    assert "without the profiler's own time it would be gpu" in row["because"]
+    assert verdict(busy(90))["unprofiled_verdict"] == "gpu"
+    assert "profiler" not in verdict(busy(90))["because"]

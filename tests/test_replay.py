@@ -133,3 +133,22 @@ def test_a_thread_that_is_quiet_waits_for_the_other() -> None:
     later[made.model.time == 450_000] += 1_000_000
     times = replay(replace(made.model, delta=later))
     assert times.start[-1] == 540_000 + 1_000_000
+
+
+def test_a_launch_into_a_full_queue_returns_when_a_work_has_started() -> None:
+    events: list[Event] = [step(1, 0, 10_000), op("a", 0, 9_000)]
+    starts = [5 + 21 * i for i in range(1300)]
+    now = 0
+    for i, start in enumerate(starts):
+        depth = i - sum(begun <= now for begun in starts[:i])
+        took = 1 if depth < 1000 else starts[i - 999] + 1 - now
+        events += [call("cudaLaunchKernel", now, took, i + 1), kernel(start, 20, i + 1)]
+        now += took + 1
+    made = recorded(sk.load(events))
+    blocked = made.counts["queue_full"]
+    assert blocked > 90
+    il = run_model(made, steps_of(sk.load(events)), made.model).il[0]
+    assert il == pytest.approx(1000 * (starts[-1] + 20), rel=1e-3)
+    slower = replay(replace(made.model, dur=2 * made.model.dur))
+    delay = int(slower.point[-1] - made.model.time[-1])
+    assert delay == pytest.approx(20_000 * (1300 - 1000), rel=0.05)
