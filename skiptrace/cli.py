@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--cuda-graph", nargs="?", const=True, default=False, metavar="PIECES",
-        help="each step as one graph, or 'op': each outermost operator",
+        help="each step as one graph, or each 'op' or 'module'",
     )  # fmt: skip
     what.add_argument("--fuse", metavar="LENGTH", type=int, help="fuse all chains of that length")
     what.add_argument(

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from helpers import Event, call, kernel, op, step, trace_path, traces_folder
+from helpers import Event, call, kernel, op, python, step, trace_path, traces_folder
 from machine import Machine, program
 
 import skiptrace as sk
@@ -51,7 +51,7 @@ def test_another_device_is_what_a_machine_with_that_device_takes(
 @pytest.mark.parametrize("streams", [1, 2])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_prediction_is_below_the_path_that_is_kept(seed: int, streams: int) -> None:
-    host, device = (il(seed, streams, **{gone: 0}) for gone in ("device", "host"))
+    host, device = il(seed, streams, device=0), il(seed, streams, host=0)
     for factor in (0.0, 0.3, 0.9):
         assert predicted(seed, streams, device=factor) >= host
         assert predicted(seed, streams, host=factor) >= device
@@ -109,6 +109,29 @@ def test_operators_as_graphs_keep_what_is_between_them() -> None:
     assert (
         row["il_ns"] == 4_000 + 50_000 + inside
     )  # the first launch call and the pause, the second
+
+
+def test_modules_as_graphs_are_those_that_the_model_calls() -> None:
+    events = [step(1, 0, 400), python("nn.Module: Net_0", 0, 400)]
+    for n in range(2):
+        at = 200 * n
+        events += [
+            python(f"nn.Module: Block_{n}", at, 150),
+            python("nn.Module: Act_0", at + 80, 40),
+        ]
+        events += [op("aten::add", at, 150)]
+        for i in range(3):
+            number = 3 * n + i + 1
+            events += [call("cudaLaunchKernel", at + 40 * i + 10, 4, number)]
+            events += [kernel(at + 40 * i + 16, 5, number)]
+    by_module, by_op = (
+        sk.whatif(sk.load(events), cuda_graph=pieces).frame["il_ns"][0]
+        for pieces in ("module", "op")
+    )
+    assert by_module == by_op
+    bare = [event for event in events if event["cat"] != "python_function"]
+    frame = sk.whatif(sk.load(bare), cuda_graph="module").frame
+    assert frame["il_ns"].equals(sk.whatif(sk.load(bare)).frame["il_ns"])
 
 
 def test_a_floor_scales_launch_calls_and_latency() -> None:

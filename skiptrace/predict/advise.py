@@ -23,7 +23,8 @@ from skiptrace.predict.profiler_cost import per_point
 from skiptrace.predict.removals import Change, removals, unblocked
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Steps, recorded, run_model, steps_of, wake_ns
-from skiptrace.predict.whatif import graph_gap, spans_of_chains, spans_of_steps
+from skiptrace.predict.spans import spans_of_chains, spans_of_steps
+from skiptrace.predict.whatif import graph_gap
 from skiptrace.thresholds import WORTH
 
 PLACES = 3

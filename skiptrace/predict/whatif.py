@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.measure.chains import kernel_runs
-from skiptrace.measure.fusion import fusion
 from skiptrace.model.schema import WHATIF, conform, empty
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
@@ -20,7 +18,15 @@ from skiptrace.predict.profiler_cost import DEFAULT, per_point
 from skiptrace.predict.replay import Model
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Run, Steps, recorded, run_model, steps_of, wake_ns
+from skiptrace.predict.spans import (
+    spans_of_chains,
+    spans_of_modules,
+    spans_of_ops,
+    spans_of_steps,
+)
 
+PIECES = ("step", "op", "module")
+"""What can be one graph."""
 MOST = 1e6
 """No factor is larger."""
 _RANGE = {"low": 0.6, "likely": 1.0, "high": 2.0}
@@ -62,7 +68,8 @@ def whatif(  # noqa: PLR0913  one keyword for each change
         A trace or a window of one.
     cuda_graph
         True: each step as one graph launch; ``"op"``: each outermost operator with several launches
-        as one.
+        as one; ``"module"``: each module that the outermost ``nn.Module`` calls, where modules were
+        recorded.
     fuse
         Chains of kernel names (from `fusion`), each to become one kernel; or a length: all
         candidates of that length.
@@ -145,8 +152,10 @@ class _Wanted:
 
     def check(self) -> None:
         """Raise unless every value is one that its option has."""
-        if self.cuda_graph not in (True, False, "op", "step"):
-            raise UnknownKeyError.of("cuda_graph", self.cuda_graph, ["True", "False", "step", "op"])
+        if self.cuda_graph not in (True, False, "op", "module", "step"):
+            raise UnknownKeyError.of(
+                "cuda_graph", self.cuda_graph, ["True", "False", "step", "op", "module"]
+            )
         factors = {"host": self.host, "device": self.device, **self.kernels}
         for name, factor in factors.items():
             number: object = factor  # whatever the caller really gave
@@ -179,6 +188,8 @@ class _Wanted:
             spans = (
                 spans_of_ops(trace)
                 if self.cuda_graph == "op"
+                else spans_of_modules(trace)
+                if self.cuda_graph == "module"
                 else spans_of_steps(trace, made, steps)
             )
             gap = round(graph_gap(made) * gaps)
@@ -227,65 +238,6 @@ def graph_gap(made: Recorded) -> int:
     found = (lanes.start - lanes.before)[inside]
     found = found[found >= 0]
     return round(float(np.median(found))) if len(found) else changes.GRAPH_GAP_NS
-
-
-def spans_of_steps(trace: Trace, made: Recorded, steps: Steps) -> pl.DataFrame:
-    """Each step's host time up to its last launch, on every thread of its process."""
-    last = trace.launches.group_by("step").agg(end_ns=(pl.col("start_ns") + pl.col("dur_ns")).max())
-    frame = pl.DataFrame(
-        {
-            "span": range(len(steps.names)),
-            "step": steps.names,
-            "pid": steps.pid,
-            "start_ns": steps.start,
-        }
-    ).join(last, on="step", how="inner")
-    threads = pl.DataFrame(made.model.threads, schema=["pid", "tid"], orient="row")
-    return frame.join(threads, on="pid")
-
-
-def spans_of_ops(trace: Trace) -> pl.DataFrame:
-    """Outermost operators with several launches."""
-    several = trace.launches.group_by("root_op").len().filter(pl.col("len") > 1)
-    ops = trace.whole.ops.join(several, left_on="id", right_on="root_op", how="semi")
-    return ops.select(
-        "pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns")
-    ).with_row_index("span")
-
-
-def spans_of_chains(trace: Trace, wanted: int | Sequence[Sequence[str]]) -> pl.DataFrame:
-    """Where chains to fuse are launched; of instances that overlap, the one on the left."""
-    if isinstance(wanted, int):
-        wanted = fusion(trace, (wanted,)).candidates["chain"].to_list()
-    kernels = kernel_runs(trace, across_sync=False)
-    frame = kernels.frame
-    known = dict(zip(frame["name"].fill_null(""), kernels.names.tolist(), strict=True))
-    found: list[tuple[int, int]] = []
-    for chain in wanted:
-        if isinstance(chain, str) or len(chain) < 2:
-            raise UnknownKeyError.of("chain to fuse", chain, ["at least two kernel names"])
-        fits = kernels.room >= len(chain)
-        for offset, name in enumerate(chain):
-            fits &= np.roll(kernels.names, -offset) == known.get(name, -1)
-        found += [(place, len(chain)) for place in np.flatnonzero(fits).tolist()]
-    taken, free = [], 0
-    for place, length in sorted(found):
-        if place >= free:
-            taken.append((place, place + length - 1))
-            free = place + length
-    first, last = (frame["launch"].gather([one[end] for one in taken]) for end in (0, 1))
-    launches = trace.launches.select(
-        "id", "pid", "tid", "start_ns", end_ns=pl.col("start_ns") + pl.col("dur_ns")
-    )
-    spans = pl.DataFrame(
-        {"first": first, "last": last}, schema={"first": pl.Int64, "last": pl.Int64}
-    )
-    return (
-        spans.with_row_index("span")
-        .join(launches, left_on="first", right_on="id", how="left", maintain_order="left")
-        .drop("end_ns")
-        .join(launches.select("end_ns", last="id"), on="last", how="left", maintain_order="left")
-    )
 
 
 def _frame(
