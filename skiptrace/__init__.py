@@ -5,7 +5,6 @@ from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
-from skiptrace.measure.idle_causes import idle_causes
 from skiptrace.measure.idle_gaps import idle_gaps
 from skiptrace.measure.launch_floor import LaunchFloor, launch_floor
 from skiptrace.measure.summary import summary
@@ -13,16 +12,21 @@ from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
+from skiptrace.predict.advise import advise
 from skiptrace.predict.boundedness import boundedness
 from skiptrace.predict.compare_sweeps import Comparison, compare_sweeps
+from skiptrace.predict.critical_path import CriticalPath, critical_path
+from skiptrace.predict.idle_causes import idle_causes
 from skiptrace.predict.predict_transition import PredictedTransition, predict_transition
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
+from skiptrace.predict.whatif import WhatIf, whatif
 
 Trace.save = _save  # type: ignore[method-assign]
 
 __all__ = [
     "Comparison",
+    "CriticalPath",
     "Fusion",
     "LaunchFloor",
     "PredictedTransition",
@@ -30,8 +34,11 @@ __all__ = [
     "Trace",
     "TraceWarning",
     "Transition",
+    "WhatIf",
+    "advise",
     "boundedness",
     "compare_sweeps",
+    "critical_path",
     "errors",
     "fusion",
     "graph",
@@ -44,4 +51,5 @@ __all__ = [
     "sweep",
     "tklqt",
     "top_kernels",
+    "whatif",
 ]

@@ -17,6 +17,7 @@ from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.compare_sweeps import compare_sweeps
 from skiptrace.predict.sweep import Sweep, sweep
+from skiptrace.predict.whatif import whatif
 from skiptrace.read.source import Progress
 from skiptrace.show import results
 from skiptrace.show.report import build_report
@@ -58,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
 
     report = command("report", _report, "verdict, idle time and its causes, launch cost")
     chains = command("fusion", _fusion, "chains of kernels that always follow each other")
-    for one in (report, chains):
+    what = command("whatif", _whatif, "what a change would bring, from a replay")
+    for one in (report, chains, what):
         one.add_argument("trace", metavar="TRACE", help="a .json, .json.gz or .json.zst trace")
         one.add_argument("--step", metavar="K", help="one step alone: its number or its name")
         one.add_argument(
@@ -67,6 +69,30 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--floor", metavar="NS", type=int, help="launch floor in nanoseconds")
     chains.add_argument(
         "--across-sync", action="store_true", help="chains may cross calls that wait"
+    )
+    what.add_argument(
+        "--cuda-graph", nargs="?", const=True, default=False, metavar="PIECES",
+        help="each step as one graph, or each 'op' or 'module'",
+    )  # fmt: skip
+    what.add_argument("--fuse", metavar="LENGTH", type=int, help="fuse all chains of that length")
+    what.add_argument(
+        "--remove-syncs",
+        nargs="*",
+        metavar="OP",
+        help="no waits inside steps, or those in operators",
+    )
+    what.add_argument("--host", metavar="X", type=float, default=1.0, help="host time times X")
+    what.add_argument("--launch-floor", metavar="NS", type=int, help="another launch floor")
+    what.add_argument("--device", metavar="X", type=float, default=1.0, help="device time times X")
+    what.add_argument(
+        "--kernels",
+        metavar="PATTERN=X",
+        action="append",
+        default=[],
+        help="those kernels' time times X",
+    )
+    what.add_argument(
+        "--unprofiled", action="store_true", help="without what the profiler itself adds"
     )
     curve = command("sweep", _sweep, "figures over batch size, say, and where they turn")
     curve.add_argument("pattern", metavar="PATTERN", help="'runs/gpt2_b{batch}_s512.json.gz'")
@@ -93,6 +119,35 @@ def _fusion(arguments: argparse.Namespace) -> None:
     if arguments.json:
         return _json(results.fusion_dict(found))
     return results.print_fusion(found, _console())
+
+
+def _whatif(arguments: argparse.Namespace) -> None:
+    removed = arguments.remove_syncs
+    found = whatif(
+        _load(arguments),
+        cuda_graph=arguments.cuda_graph,
+        fuse=arguments.fuse,
+        remove_syncs=removed or removed is not None,
+        host=arguments.host,
+        launch_floor_ns=arguments.launch_floor,
+        device=arguments.device,
+        kernels=dict(_factor(entry) for entry in arguments.kernels),
+        unprofiled=arguments.unprofiled,
+    )
+    if arguments.json:
+        return _json(results.whatif_dict(found))
+    return results.print_whatif(found, _console())
+
+
+def _factor(entry: str) -> tuple[str, float]:
+    pattern, _, factor = entry.rpartition("=")
+    try:
+        number = float(factor)
+    except ValueError as error:
+        raise UnknownKeyError.of("kernels", entry, ["PATTERN=FACTOR"]) from error
+    if not pattern:
+        raise UnknownKeyError.of("kernels", entry, ["PATTERN=FACTOR"])
+    return pattern, number
 
 
 def _sweep(arguments: argparse.Namespace) -> None:

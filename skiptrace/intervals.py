@@ -145,6 +145,12 @@ def overlay(lows: Ints, highs: Ints, bounds: Ints) -> tuple[Ints, Ints, Ints]:
     return which, segment, length
 
 
+def distinct(values: Ints) -> Ints:
+    """Sorted distinct values; sorting beats the hashing of `numpy.unique` here."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]
+
+
 def last_above(values: Ints, upto: Ints, thresholds: Ints) -> Ints:
     """For each query, the largest ``j <= upto`` with ``values[j] > threshold``, else -1.
 

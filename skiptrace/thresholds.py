@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-CPU_BELOW = 0.5
-"""A step is `cpu`-bound if the device works less than this share of its latency."""
+MAJORITY = 0.5
+"""A step is `cpu`- or `gpu`-bound if more than this share of its critical path lies there."""
 
-GPU_FROM = 0.8
-"""A step is `gpu`-bound from this share on; between the two it is `balanced`."""
+BUSY = 0.8
+"""A report names kernels as the limit where the device works from this share of the latency on, and
+the causes of its idling below."""
 
 OUTLIER = 1.5
 """A step is an outlier if its IL is over this many times the median IL."""
@@ -21,4 +22,7 @@ KNEE = 2.0
 """A sweep's plateau ends where TKLQT per launch reaches this many times its minimum."""
 
 DEVICE_SHARE = 0.5
-"""A sweep has turned where the device works at least this share of the latency."""
+"""A sweep has turned where at least this share of the critical path lies on the device."""
+
+WORTH = 0.01
+"""Advice that gains less than this share of a step's latency is not given."""

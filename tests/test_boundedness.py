@@ -12,9 +12,9 @@ from skiptrace.errors import UnknownKeyError
 
 
 def busy(work: float, il: float = 100, at: float = 0, n: int = 1) -> list[Event]:
-    """A step of latency `il` in which the device works for `work` at the end."""
-    launch = [call("cudaLaunchKernel", at + 1, 1, n), kernel(at + il - work, work, n)]
-    return [step(n, at, il), op("aten::mm", at, 5), *launch]
+    """A step of latency `il`: its host works until a launch, then its device for `work`."""
+    launch = [call("cudaLaunchKernel", at + il - work - 2, 1, n), kernel(at + il - work, work, n)]
+    return [step(n, at, il), op("aten::mm", at, il - work - 1), *launch]
 
 
 def verdict(events: list[Event], **options: Any) -> dict[str, Any]:
@@ -24,26 +24,29 @@ def verdict(events: list[Event], **options: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("work", "expected", "reason"),
     [
-        (10, "cpu", "the device worked 10.0 % of 0.1 ms: for most of it there was no work for it"),
-        (49.999, "cpu", "no work for it"),
-        (50, "balanced", "50.0 %"),
-        (79.999, "balanced", "neither side holds it back alone"),
-        (80, "gpu", "the device worked 80.0 % of 0.1 ms: it has work nearly always"),
-        (95, "gpu", "95.0 %"),
+        (10, "cpu", "host 89.0 %, device 10.0 % of the critical path of 0.1 ms"),
+        (48.5, "cpu", "a step is as long as its host takes"),
+        (49.5, "balanced", "neither side holds it back alone"),
+        (50, "gpu", "a step is as long as its device takes"),
+        (95, "gpu", "device 95.0 %"),
     ],
 )
-def test_the_verdict_rests_on_the_share_of_the_latency_that_the_device_works(
+def test_the_verdict_is_the_side_with_more_than_half_of_the_critical_path(
     work: float, expected: str, reason: str
 ) -> None:
     row = verdict(busy(work))
     assert (row["verdict"], row["busy_share"]) == (expected, pytest.approx(work / 100))
-    assert reason.removesuffix(":") in row["because"].replace(
-        " and 0 % of the launch-to-start time was queueing", ""
-    )
+    assert row["device_share"] == pytest.approx(work / 100)
+    assert row["host_share"] == pytest.approx((99 - work) / 100)
+    assert row["latency_share"] == pytest.approx(0.01)  # from the call's return to the kernel
+    assert reason in row["because"]
 
 
 def test_a_device_kept_busy_by_earlier_steps_is_not_idle() -> None:
-    events = [*busy(99, 100), *busy(5, 100, at=100, n=2), kernel(100, 94)]
+    launches = [call("cudaLaunchKernel", 1, 1, 1), call("cudaLaunchKernel", 101, 1, 2)]
+    works = [kernel(3, 196, 1), kernel(200, 5, 2)]
+    ops = [step(1, 0, 100), op("a", 0, 5), step(2, 100, 100), op("b", 100, 5)]
+    events = [*ops, *launches, *works]
     assert sk.boundedness(sk.load(events))["verdict"].to_list() == ["gpu", "gpu"]
 
 
@@ -132,3 +135,14 @@ def test_steps_of_blocking_copies_alone_have_no_hdbi_share() -> None:
     ]
     pooled = sk.boundedness(sk.load([e for events in copies for e in events]), "trace")
     assert pooled["hdbi_share"].to_list() == [None]
+
+
+def test_where_the_verdict_rests_on_the_profilers_own_time_it_says_so() -> None:
+    """Fifty operators before the launch, 0.91 µs of each the profiler's."""
+    events = [step(1, 0, 300), call("cudaLaunchKernel", 100, 5, 1), kernel(107, 90, 1)]
+    events += [op("aten::view", 2 * i, 1.5) for i in range(50)]
+    row = verdict(events)
+    assert (row["verdict"], row["unprofiled_verdict"]) == ("cpu", "gpu")
+    assert "without the profiler's own time it would be gpu" in row["because"]
+    assert verdict(busy(90))["unprofiled_verdict"] == "gpu"
+    assert "profiler" not in verdict(busy(90))["because"]

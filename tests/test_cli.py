@@ -61,7 +61,7 @@ def swept(tmp_path: Path) -> str:
 def test_a_report_in_tables(run: Any) -> None:
     shown = run("report", fixture_path("eager_step"))
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out.startswith("CPU-bound (2 of 2 steps): the device worked 10.2 %")
+    assert shown.out.startswith("CPU-bound (2 of 2 steps): host 97.3 %, device 2.7 %")
     for title in ("Steps", "Idle time between works, by cause", "Behind it"):
         assert f"\n{title}\n" in shown.out
 
@@ -142,7 +142,7 @@ def test_a_sweep_in_tables(run: Any, swept: str) -> None:
     shown = run("sweep", swept)
     assert (shown.code, shown.err) == (0, "")
     assert shown.words.startswith(
-        "Turns at batch 4 (device): busy_share rises from 0.4034 at 2 to 0.7805 at 4 and "
+        "Turns at batch 8 (device): device_share rises from 0.06504 at 4 to 0.9746 at 8 and "
         "stays at or above 0.5. Turns at batch 8 (TKLQT): TKLQT per launch (ns) rises from "
     )
     assert "Median step of each trace, by batch" in shown.out
@@ -153,7 +153,7 @@ def test_a_sweep_as_json_is_that_of_the_verb(run: Any, swept: str) -> None:
     found, expected = run("sweep", swept, "--json").json(), sk.sweep(swept)
     assert (found["schema"], found["parameter"]) == ("skiptrace.sweep/1", "batch")
     assert found["rows"] == expected.frame.to_dicts()
-    assert found["transition"]["device"]["parameter"] == 4
+    assert found["transition"]["device"]["parameter"] == 8
     assert found["transition"]["tklqt"]["evidence"] == [[1, 8000], [2, 8000], [4, 8000], [8, 74000]]
 
 
@@ -163,7 +163,7 @@ def test_the_parameter_of_a_sweep_may_have_any_name(run: Any, swept: str, name: 
     assert run("sweep", star, "--by", name, "--json").json()["parameter"] == name
     shown = run("sweep", star, "--by", name)
     assert shown.code == 0
-    assert f"Turns at {name} 4" in shown.out
+    assert f"Turns at {name} 8" in shown.out
     assert f"Median step of each trace, by {name}\n" in shown.out
 
 
@@ -171,7 +171,7 @@ def test_a_sweep_that_never_turns(run: Any, tmp_path: Path) -> None:
     write(tmp_path / "b1.json", events_at(1))
     shown = run("sweep", f"{tmp_path}/b{{}}.json")
     assert shown.out.startswith(
-        "No turn within the sweep (device): never turns: busy_share is 0.2051 at 1"
+        "No turn within the sweep (device): never turns: device_share is 0.01709 at 1"
     )
 
 
@@ -327,3 +327,56 @@ def test_json_needs_no_rich(tmp_path: Path) -> None:
     )
     assert bare.returncode == 2
     assert "needs the package 'rich': pip install 'skiptrace[cli]'" in bare.stderr
+
+
+def test_a_what_if_in_tables_and_as_json(run: Any) -> None:
+    path = str(fixture_path("sync"))
+    shown = run("whatif", path, "--remove-syncs", "aten::item", "--host", "0.5")
+    assert shown.code == 0
+    assert " times as fast: " in shown.words
+    assert "Assumed: all host time times 0.5" in shown.words
+    assert "Each step" in shown.out
+    found = run("whatif", path, "--remove-syncs", "aten::item", "--host", "0.5", "--json").json()
+    same = sk.whatif(sk.load(path), remove_syncs="aten::item", host=0.5)
+    assert found["schema"] == "skiptrace.whatif/1"
+    assert (found["rows"], found["assumptions"]) == (same.frame.to_dicts(), list(same.assumptions))
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (["--cuda-graph"], {"cuda_graph": True}),
+        (["--cuda-graph", "op"], {"cuda_graph": "op"}),
+        (["--remove-syncs"], {"remove_syncs": True}),
+        (["--fuse", "2"], {"fuse": 2}),
+        (["--device", "2", "--launch-floor", "3000"], {"device": 2, "launch_floor_ns": 3000}),
+        (["--kernels", "gemm=0.5", "--kernels", "a=b=2"], {"kernels": {"gemm": 0.5, "a=b": 2}}),
+        (["--unprofiled"], {"unprofiled": True}),
+    ],
+    ids=str,
+)
+def test_every_change_of_the_verb_is_an_option(
+    run: Any, options: list[str], changes: dict[str, Any]
+) -> None:
+    path = str(fixture_path("sync"))
+    found = run("whatif", path, *options, "--json").json()
+    assert found["rows"] == sk.whatif(sk.load(path), **changes).frame.to_dicts()
+
+
+@pytest.mark.parametrize("entry", ["gemm", "=2", "gemm=fast"])
+def test_a_factor_for_kernels_that_is_none_is_refused(run: Any, entry: str) -> None:
+    refused = run("whatif", str(fixture_path("sync")), "--kernels", entry)
+    assert refused.code == 2
+    assert "PATTERN=FACTOR" in refused.err
+
+
+def test_a_what_if_without_a_step_to_predict_says_so(run: Any) -> None:
+    assert "No step has a latency" in run("whatif", str(fixture_path("no_device"))).out
+
+
+def test_a_report_ends_with_what_would_pay(run: Any) -> None:
+    shown = run("report", str(fixture_path("sync")))
+    assert "What would pay, each by itself" in shown.out
+    assert "First: do not wait here" in shown.out
+    rows = run("report", str(fixture_path("sync")), "--json").json()["changes"]
+    assert rows == sk.advise(sk.load(fixture_path("sync"))).to_dicts()

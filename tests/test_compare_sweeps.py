@@ -110,7 +110,7 @@ def test_the_sentence_says_which_side_makes_the_difference(
 
 def test_the_sentence_tells_the_regions_where_both_have_one_limit() -> None:
     sentence = sk.compare_sweeps({"one": swept(), "other": swept(kernel_us=2)}).sentence
-    assert "where the host is the limit on both (1 to 2) it takes 0.99 x the latency" in sentence
+    assert "where the host is the limit on both (1 to 4) it takes 0.98 x the latency" in sentence
     assert "where the device is the limit on both (16) it takes 0.51 x the latency" in sentence
 
 
@@ -136,7 +136,7 @@ def test_gpt2_on_two_machines() -> None:
     assert (found.frame["device_ratio"] < 1).all()
     assert found.crossovers.select("after", "parameter").rows() == [(4, 8), (16, 32)]
     assert found.sentence.startswith(
-        "H200 against H100: where the host is the limit on both (1 to 8)"
+        "H200 against H100: where the host is the limit on both (1 to 16)"
     )
     assert found.later["ratio"].is_between(1, 1.5).all()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 from helpers import Event, call, kernel, op, python, step
 
@@ -111,3 +112,32 @@ def test_without_gaps_there_are_no_rows(by: str, events: list[Event]) -> None:
 def test_an_unknown_key_is_refused_and_the_valid_ones_are_named(by: Any) -> None:
     with pytest.raises(UnknownKeyError, match="Valid: cause, activity, op, python, step"):
         sk.idle_causes(sk.load(EVENTS), by=by)
+
+
+def refilling() -> list[Event]:
+    """A host that waits once and then launches each kernel only just too late."""
+    events = [step(1, 0, 1000), op("a", 0, 900), call(LAUNCH, 0, 4, 100), kernel(7, 100, 100)]
+    events += [call("cudaDeviceSynchronize", 10, 107)]
+    for i in range(10):
+        events += [call(LAUNCH, 130 + 40 * i, 4, i + 1), kernel(137 + 40 * i, 35, i + 1)]
+    return events
+
+
+def test_a_counterfactual_is_the_idle_time_that_goes_with_its_cause() -> None:
+    frame = sk.idle_causes(sk.load(refilling()), counterfactual=True)
+    direct = sk.idle_causes(sk.load(refilling()))
+    assert frame.filter(pl.col("gaps") > 0).drop("counterfactual_ns").equals(direct)
+    idle = dict(frame.select("cause", "idle_ns").rows())
+    gone = dict(frame.select("cause", "counterfactual_ns").rows())
+    # Nine gaps of 5 end with the way from a launch to its kernel; without the wait there is none.
+    assert (idle["sync"], idle["device"]) == (30_000, 9 * 5_000)
+    assert gone["sync"] == 75_000
+
+
+def test_a_counterfactual_of_another_key_is_refused() -> None:
+    with pytest.raises(UnknownKeyError, match="Valid: cause"):
+        sk.idle_causes(sk.load(EVENTS), by="op", counterfactual=True)
+
+
+def test_a_counterfactual_of_no_work_has_no_rows() -> None:
+    assert sk.idle_causes(sk.load([]), counterfactual=True).is_empty()

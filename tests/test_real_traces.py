@@ -12,6 +12,7 @@ from agreement import assert_identities, assert_oracle, assert_schema
 from helpers import fixture_paths, trace_path, trace_paths
 
 import skiptrace as sk
+from skiptrace.predict.replayed import fidelity
 
 LARGEST = "llama_decode64"
 ALL_PATHS = [*fixture_paths(), *trace_paths()]
@@ -54,6 +55,20 @@ def test_a_step_as_a_trace_has_the_figures_of_its_row(path: Path) -> None:
     assert sk.tklqt(step, by="trace").drop("trace").equals(row.drop("step"))
     mine, whole = (sk.summary(t).filter(step=name).drop("outlier") for t in (step, trace))
     assert mine.equals(whole)
+
+
+def test_each_step_is_replayed_within_five_percent_and_its_path_sums_to_its_latency(
+    path: Path,
+) -> None:
+    trace = loaded(path)
+    assert (fidelity(trace)["error"] <= 0.05).all()
+    if LARGEST in path.name:
+        trace = trace.step(-1)
+    found = sk.critical_path(trace)
+    il = sk.summary(trace).filter(pl.col("il_ns").is_not_null())
+    assert found.shares.select("step", "il_ns").equals(il.select("step", "il_ns"))
+    shares = found.shares.select(pl.sum_horizontal("host_share", "device_share", "latency_share"))
+    assert ((shares.to_series() - 1).abs() < 1e-9).all()
 
 
 TABLE = """

@@ -207,7 +207,7 @@ def test_traces_without_kernels_have_rows_of_nulls_and_never_turn() -> None:
 def test_a_point_without_kernels_is_not_past_the_turn() -> None:
     swept = sk.sweep({1: trace_at(1), 4: trace_at(4), 8: sk.load([])})
     assert swept.transition.device.parameter is None
-    assert "never turns: busy_share is unknown at 8" in swept.transition.device.reason
+    assert "never turns: device_share is unknown at 8" in swept.transition.device.reason
 
 
 def test_one_point_is_a_sweep_that_cannot_turn() -> None:
@@ -287,11 +287,11 @@ def test_processes_need_no_main_guard_in_the_script_that_asks_for_them(tmp_path:
 def test_both_transitions_of_a_literal_sweep() -> None:
     swept = sk.sweep({b: trace_at(b) for b in BATCHES}, name="batch")
     device, tklqt = swept.transition.device, swept.transition.tklqt
-    # A kernel of 4 µs a unit in a host's pace of 20: half of it is reached at about 2.5.
-    assert (device.last_cpu_bound, device.parameter) == (2, 4)
+    # A kernel of 4 µs a unit in a host's pace of 20: beyond 5 it is the device that holds a step.
+    assert (device.last_cpu_bound, device.parameter) == (4, 8)
     assert device.interpolated is not None
-    assert 2 < device.interpolated < 3
-    assert device.evidence == tuple(swept.frame.select("parameter", "busy_share").rows())
+    assert 5 < device.interpolated < 6
+    assert device.evidence == tuple(swept.frame.select("parameter", "device_share").rows())
     # Queues form as soon as a kernel outlasts the pace: beyond 5.
     assert (tklqt.last_cpu_bound, tklqt.parameter) == (4, 8)
     assert tklqt.threshold == 2 * 8000
@@ -306,10 +306,10 @@ def test_tklqt_is_taken_per_launch_so_that_more_launches_are_no_turn() -> None:
 
 
 RECORDED = {
-    ("h100", "bert-base"): (32, 16),
-    ("h100", "gpt2"): (16, 16),
+    ("h100", "bert-base"): (64, 16),
+    ("h100", "gpt2"): (32, 16),
     ("h100", "llama-3.2-1b"): (8, 4),
-    ("h200", "gpt2"): (16, 16),
+    ("h200", "gpt2"): (32, 16),
 }
 
 
@@ -327,8 +327,8 @@ def test_transitions_of_recorded_sweeps(platform: str, model: str) -> None:
     assert swept.name == "batch"
     assert swept.transition.device.parameter == device
     assert swept.transition.tklqt.parameter == tklqt
-    busy = dict(swept.frame.select("parameter", "busy_share").rows())
-    assert all((share >= 0.5) == (batch >= device) for batch, share in busy.items())
+    shares = dict(swept.frame.select("parameter", "device_share").rows())
+    assert all((share >= 0.5) == (batch >= device) for batch, share in shares.items())
     per_launch = dict(swept.frame.select("parameter", "tklqt_per_launch_ns").rows())
     least = min(per_launch.values())
     assert least > 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import EMPTY, Intervals, Ints, intersect, merge, overlap, union
+from skiptrace.intervals import EMPTY, Intervals, Ints, intersect, merge, overlap, subtract, union
 from skiptrace.measure.behaviour import Host, named, thread_intervals
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread
@@ -39,6 +40,17 @@ class ThreadActivity:
                 taken, before = moments, covered
         found["python"] = highs - lows - before
         return found
+
+    @cached_property
+    def sets(self) -> dict[str, Intervals]:
+        """Activity -> its moments, each moment in the first that holds."""
+        parts: dict[str, list[Intervals]] = {name: [] for name in HOST}
+        taken = EMPTY
+        for name, moments in self.levels:
+            if moments is not taken:
+                parts[name].append(subtract(moments, taken))
+                taken = moments
+        return {name: merge(*moments) for name, moments in parts.items()}
 
 
 def thread_activities(trace: Trace, host: Host) -> dict[Thread, ThreadActivity]:

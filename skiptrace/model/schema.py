@@ -15,6 +15,13 @@ ACTIVITIES = (
 KINDS = ("kernel", "graph", "memcpy", "memset")
 """Kinds of launch."""
 
+PATH_KINDS = {
+    "python": "host", "operator": "host", "launch": "host", "alloc": "host", "dataloader": "host",
+    "profiler": "host", "sync": "host", "latency": "latency", "device": "device", "copy": "device",
+    "stream gap": "device", "dependency": "device", "earlier step": "device",
+}  # fmt: skip
+"""Kinds of piece of a critical path, and the side that each is on."""
+
 
 class Column(NamedTuple):
     """One column of a frame."""
@@ -40,6 +47,11 @@ _SPLIT = (
     Column("tklqt_ns", _I, "ns", "sum of begin-to-begin times t_l over kernel launches"),
     Column("launch_ns", _I, "ns", "the part of it that launching took"),
     Column("queue_ns", _I, "ns", "the part of it spent behind earlier work of the stream"),
+)
+_PATH_SHARES = (
+    Column("host_share", _F, "share", "of the critical path on the host"),
+    Column("device_share", _F, "share", "of it on the device"),
+    Column("latency_share", _F, "share", "of it from launches to their work"),
 )
 _SHARE = Column("idle_share", _F, "share", "of all idle time of the gaps")
 
@@ -191,6 +203,16 @@ IDLE_KEYS = {
     "python": Column("python", _S, "", "deepest Python frame of the launching thread at the time"),
     "step": Column("step", _S, "", "step of the work that ended the gap"),
 }
+COUNTERFACTUAL = (
+    IDLE_KEYS["cause"],
+    *IDLE_CAUSES,
+    Column(
+        "counterfactual_ns",
+        _I,
+        "ns",
+        "idle time that goes away if this cause alone does; may be negative",
+    ),
+)
 FUSION_CANDIDATES = (
     Column("length", _I, "", "kernels in the chain"),
     Column("chain", pl.List(pl.String), "", "names of its kernels, in order"),
@@ -233,6 +255,7 @@ SWEEP = (
     Column("cpu_busy_ns", _I, "ns", "operators and calls of the launching threads, without waits"),
     Column("cpu_idle_ns", _I, "ns", "il_ns - cpu_busy_ns"),
     Column("hdbi_share", _F, "share", "kernel_ns / (kernel_ns + cpu_busy_ns)"),
+    *_PATH_SHARES,
     Column("verdict", _S, "", "cpu, gpu or balanced"),
 )
 BLAME = (
@@ -248,12 +271,79 @@ BLAME = (
 BOUNDEDNESS = (
     Column("step", _S, "", "name of the step; 'all' for the whole trace"),
     Column("verdict", _S, "", "cpu, gpu or balanced; null where there is nothing to judge"),
+    *_PATH_SHARES,
     Column("busy_share", _F, "share", "of IL in which the device worked"),
     Column("queue_share", _F, "share", "queue_ns / tklqt_ns; null at 0"),
     Column("tklqt_per_launch_ns", _I, "ns", "mean t_l of a kernel launch"),
     Column("floor_ns", _I, "ns", "what a kernel launch costs with nothing in its way"),
     Column("hdbi_share", _F, "share", "kernel time over kernel time plus CPU busy time"),
+    Column("unprofiled_verdict", _S, "", "verdict without the host time that recording adds"),
     Column("because", _S, "", "the evidence in a sentence"),
+)
+CRITICAL_PATH = (
+    Column("step", _S, "", "name of the step"),
+    Column("start_ns", _I, "ns", "start of the piece"),
+    Column(
+        "end_ns", _I, "ns", "its end: the start of the next, or the end of the step's last work"
+    ),
+    Column("dur_ns", _I, "ns", "end - start; the pieces of a step sum to its IL"),
+    Column("kind", _S, "", "what the step waited for in that time"),
+    Column("side", _S, "", "host, device or latency (from a launch to its work)"),
+    Column("tid", _I, "", "thread, for host time"),
+    Column("device", _I, "", "device of the work that ran or was waited for"),
+    Column("stream", _I, "", "its stream"),
+    Column("op", _S, "", "innermost operator at the time, or around the work's launch"),
+    Column("python", _S, "", "deepest Python frame at the time, or around the work's launch"),
+    Column("kernel", _S, "", "name of the work that ran or was waited for"),
+    Column("work", _I, "id", "that work"),
+)
+CRITICAL_SHARES = (
+    Column("step", _S, "", "name of the step"),
+    Column("il_ns", _I, "ns", "inference latency: the length of the path"),
+    *_PATH_SHARES,
+    *(
+        Column(f"{kind.replace(' ', '_')}_ns", _I, "ns", f"of it of kind '{kind}'")
+        for kind in PATH_KINDS
+    ),
+)
+FIDELITY = (
+    Column("step", _S, "", "name of the step"),
+    Column("il_ns", _I, "ns", "IL as recorded"),
+    Column("replayed_ns", _I, "ns", "IL of the replay with nothing changed"),
+    Column("error", _F, "", "|replayed_ns - il_ns| / il_ns"),
+    Column(
+        "near_share",
+        _F,
+        "share",
+        "of its works that start within 1 us of when they did, from the start of the step on",
+    ),
+)
+WHATIF = (
+    Column("step", _S, "", "name of the step"),
+    Column("recorded_ns", _I, "ns", "IL as recorded"),
+    Column("il_ns", _I, "ns", "IL with the change, as this profiler would record it"),
+    Column(
+        "latency_ns", _I, "ns", "with the change and no profiler: to the return of a final wait"
+    ),
+    Column("latency_low_ns", _I, "ns", "low end of its range"),
+    Column("latency_high_ns", _I, "ns", "high end of its range"),
+    Column("before_ns", _I, "ns", "the same without the change"),
+    Column("speedup", _F, "", "before_ns / latency_ns"),
+    *_PATH_SHARES,
+    Column("verdict", _S, "", "cpu, gpu or balanced, with the change"),
+    Column("error", _F, "", "|IL replayed with nothing changed - IL| / IL"),
+)
+ADVISE = (
+    Column("change", _S, "", "what to change, as the call of whatif or the cause taken out"),
+    Column("gain_ns", _I, "ns", "how much shorter the median step is, without a profiler"),
+    Column("gain_share", _F, "share", "of its latency"),
+    Column("latency_ns", _I, "ns", "latency of the median step then"),
+    Column("before_ns", _I, "ns", "its latency now, without a profiler"),
+    Column("op", _S, "", "where: the operator, annotation or kernel"),
+    Column("root_op", _S, "", "the outermost operator around it"),
+    Column("module", _S, "", "the innermost nn.Module around it, where recorded"),
+    Column("python", _S, "", "the Python line, where recorded"),
+    Column("advice", _S, "", "what to do"),
 )
 
 FRAMES: dict[str, tuple[Column, ...]] = {
@@ -261,6 +351,8 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "python": _HOST, "steps": STEPS, "health": HEALTH, "tklqt": TKLQT, "summary": SUMMARY,
     "top_kernels": TOP_KERNELS, "idle_gaps": IDLE_GAPS, "idle_causes": IDLE_CAUSES,
     "boundedness": BOUNDEDNESS, "blame": BLAME, "sweep": SWEEP,
+    "critical_path": CRITICAL_PATH, "critical_shares": CRITICAL_SHARES,
+    "whatif": WHATIF, "fidelity": FIDELITY, "advise": ADVISE, "counterfactual": COUNTERFACTUAL,
     "fusion_candidates": FUSION_CANDIDATES, "fusion_savings": FUSION_SAVINGS,
 }  # fmt: skip
 """Frame or verb -> its columns (``tklqt`` and ``idle_causes``: after the key columns)."""

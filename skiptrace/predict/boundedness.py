@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from skiptrace.measure.keys import check_key
@@ -11,17 +12,30 @@ from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import BOUNDEDNESS, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
-from skiptrace.thresholds import CPU_BELOW, GPU_FROM
+from skiptrace.predict import changes
+from skiptrace.predict.critical_path import path_pieces
+from skiptrace.predict.profiler_cost import per_point
+from skiptrace.predict.replayed import Steps, recorded, run_model, steps_of
+from skiptrace.predict.walk import DEPENDENCY, DEVICE, GAP, HOST, LATENCY, WAKE, Pieces
+from skiptrace.thresholds import MAJORITY
+
+SIDES = {"host_ns": (HOST, WAKE), "device_ns": (DEVICE, GAP, DEPENDENCY), "latency_ns": (LATENCY,)}
+"""Sides of a critical path, and the kinds of piece on each."""
+
+
+BARE = tuple(f"bare_{side}" for side in SIDES)
+"""The same without what the profiler adds to the host's time."""
 
 
 def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl.DataFrame:
     """Verdict on each step: ``cpu``, ``gpu`` or ``balanced``, always with its evidence.
 
-    The verdict rests on ``busy_share``, the share of IL in which the device had any work: ``cpu``
-    below 0.5, ``gpu`` from 0.8. That holds for graphs (one launch, many kernels), several streams
-    and noisy launch times alike. ``queue_share`` and the mean TKLQT per launch against the floor
-    stand beside it and do not decide: a wait on another stream looks like launch time, and a
-    small kernel behind its predecessor looks like queueing.
+    The verdict is the side on which more than half of the step's critical path lies (see
+    `critical_path`): ``cpu`` for the host, ``gpu`` for the device, ``balanced`` where neither holds
+    half, the rest being launch latency. It answers what a change would bring: a faster host
+    shortens the host's part alone. ``busy_share``, the share of IL in which the device had any
+    work, ``queue_share`` and the mean TKLQT per launch against the floor stand beside it as
+    evidence.
 
     Parameters
     ----------
@@ -36,9 +50,11 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
     Returns
     -------
     polars.DataFrame
-        ``step``, ``verdict``, ``busy_share``, ``queue_share``, ``tklqt_per_launch_ns``,
-        ``floor_ns``, ``hdbi_share``, ``because``. ``verdict`` is null, and ``because`` says why,
-        where a step has no latency to judge.
+        ``step``, ``verdict``, ``host_share``, ``device_share``, ``latency_share``, ``busy_share``,
+        ``queue_share``, ``tklqt_per_launch_ns``, ``floor_ns``, ``hdbi_share``,
+        ``unprofiled_verdict`` (what it would be without the host time that recording adds) and
+        ``because``. ``verdict`` is null, and ``because`` says why, where a step has no latency to
+        judge.
 
     Raises
     ------
@@ -51,63 +67,105 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
 
 def verdicts(trace: Trace, steps: pl.DataFrame, by: str, floor: Floor | None) -> pl.DataFrame:
     """The rows of `boundedness` from those of `summary` by step."""
-    frame = _pooled(trace, steps, floor) if by == "trace" else steps
+    frame = _with_path(steps, trace, steps_of(trace, "step", steps))
+    if by == "trace":
+        frame = _pooled(trace, frame, floor)
     floor_ns = given_floors(trace.whole.floors, floor).ns["kernel"]
-    tklqt, busy = pl.col("tklqt_ns"), pl.col("busy_share")
+    tklqt, path = pl.col("tklqt_ns"), pl.sum_horizontal(*SIDES)
     frame = frame.with_columns(
+        *(share_of(pl.col(side), path).alias(side.replace("_ns", "_share")) for side in SIDES),
         queue_share=share_of(pl.col("queue_ns"), tklqt),
         tklqt_per_launch_ns=mean_of(tklqt, pl.col("launches")),
         floor_ns=pl.lit(floor_ns),
-        verdict=pl.when(busy < CPU_BELOW).then(pl.lit("cpu"))
-        .when(busy >= GPU_FROM).then(pl.lit("gpu"))
-        .when(busy.is_not_null()).then(pl.lit("balanced")),
-    )  # fmt: skip
+    ).with_columns(
+        verdict=verdict_of(pl.col("host_share"), pl.col("device_share")),
+        unprofiled_verdict=verdict_of(
+            *(
+                share_of(pl.col(f"bare_{side}"), pl.sum_horizontal(*BARE))
+                for side in ("host_ns", "device_ns")
+            )
+        ),
+    )
     return conform(frame.with_columns(because=_because()), BOUNDEDNESS)
+
+
+def verdict_of(host: pl.Expr, device: pl.Expr) -> pl.Expr:
+    """The verdict from the shares of a critical path; null where there is none."""
+    return (
+        pl.when(host > MAJORITY).then(pl.lit("cpu"))
+        .when(device >= MAJORITY).then(pl.lit("gpu"))
+        .when(host.is_not_null()).then(pl.lit("balanced"))
+    )  # fmt: skip
+
+
+def side_sums(pieces: Pieces) -> dict[str, int]:
+    """Nanoseconds of a path on each side."""
+    of_kind = np.bincount(pieces.kind, pieces.end - pieces.start, minlength=6)
+    return {side: int(of_kind[list(kinds)].sum()) for side, kinds in SIDES.items()}
+
+
+def _with_path(frame: pl.DataFrame, trace: Trace, steps: Steps) -> pl.DataFrame:
+    """Add nanoseconds of the critical path by side, as recorded and without the profiler's own."""
+    made = recorded(trace)
+    bare = changes.without(made.model, per_point(trace, made.model)["likely"])
+    rows = [
+        side_sums(pieces) | {f"bare_{side}": ns for side, ns in side_sums(other).items()}
+        for pieces, other in zip(
+            path_pieces(trace, steps), run_model(made, steps, bare).pieces(), strict=True
+        )
+    ]
+    sums = pl.DataFrame(rows, schema=dict.fromkeys((*SIDES, *BARE), pl.Int64))
+    named = sums.with_columns(pl.Series("step", steps.names, dtype=pl.String))
+    return frame.join(named, on="step", how="left", maintain_order="left")
 
 
 def _pooled(trace: Trace, steps: pl.DataFrame, floor: Floor | None) -> pl.DataFrame:
     if len(steps) == 1 or steps["il_ns"].is_null().all():
-        return summary(trace, "trace", floor=floor)
+        frame = summary(trace, "trace", floor=floor)
+        return _with_path(frame, trace, steps_of(trace, "trace", frame))
     judged = steps.filter(pl.col("il_ns").is_not_null())
     sums = judged.select(
         pl.col(
-            "il_ns",
-            "launches",
-            "works",
-            "tklqt_ns",
-            "queue_ns",
-            "gpu_idle_ns",
-            "kernel_ns",
-            "cpu_busy_ns",
+            *("il_ns", "launches", "works", "tklqt_ns", "queue_ns", "gpu_idle_ns"),
+            *("kernel_ns", "cpu_busy_ns", *SIDES, *BARE),
         ).sum(),
-        device_ns=(pl.col("il_ns") * pl.col("devices")).sum(),
+        device_time_ns=(pl.col("il_ns") * pl.col("devices")).sum(),
     )
     return sums.select(
-        pl.exclude("device_ns"),
+        pl.exclude("device_time_ns"),
         step=pl.lit(ALL),
-        busy_share=1 - pl.col("gpu_idle_ns") / pl.col("device_ns"),
+        busy_share=1 - pl.col("gpu_idle_ns") / pl.col("device_time_ns"),
         hdbi_share=share_of(pl.col("kernel_ns"), pl.col("kernel_ns") + pl.col("cpu_busy_ns")),
     )
 
 
 def _because() -> pl.Expr:
     """The evidence as a sentence."""
-    percent = (pl.col("busy_share") * 100).round(1)
+    host, on_device, busy = (
+        (pl.col(f"{what}_share") * 100).round(1) for what in ("host", "device", "busy")
+    )
     queue = (pl.col("queue_share") * 100).round(0).cast(pl.Int64)
-    device = pl.format("the device worked {} % of {} ms", percent, (pl.col("il_ns") / 1e6).round(3))
+    il = (pl.col("il_ns") / 1e6).round(3)
     waited = (
         pl.when(queue.is_not_null())
-        .then(pl.format(" and {} % of the launch-to-start time was queueing", queue))
+        .then(pl.format(", and {} % of the launch-to-start time was queueing", queue))
         .otherwise(pl.lit(""))
     )
-    text = pl.concat_str(device, waited)
+    parts = pl.format("host {} %, device {} % of the critical path of {} ms", host, on_device, il)
+    other = pl.col("unprofiled_verdict")
+    bare = (
+        pl.when((other != pl.col("verdict")).fill_null(value=False))
+        .then(pl.format("; without the profiler's own time it would be {}", other))
+        .otherwise(pl.lit(""))
+    )
+    text = pl.concat_str(parts, pl.format("; the device worked {} % of it", busy), waited)
     return (
         pl.when(pl.col("works") == 0).then(pl.lit("nothing ran on a device"))
         .when(pl.col("il_ns").is_null())
         .then(pl.lit("no latency: no operator or call starts before the last work ends"))
         .when(pl.col("verdict") == "cpu")
-        .then(pl.concat_str(text, pl.lit(": for most of it there was no work for it")))
+        .then(pl.concat_str(text, pl.lit(": a step is as long as its host takes"), bare))
         .when(pl.col("verdict") == "gpu")
-        .then(pl.concat_str(text, pl.lit(": it has work nearly always")))
-        .otherwise(pl.concat_str(text, pl.lit(": neither side holds it back alone")))
+        .then(pl.concat_str(text, pl.lit(": a step is as long as its device takes"), bare))
+        .otherwise(pl.concat_str(text, pl.lit(": neither side holds it back alone"), bare))
     )  # fmt: skip

@@ -10,25 +10,33 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import polars as pl
 
 from skiptrace.errors import SweepError, TraceWarning
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
+from skiptrace.predict import changes
+from skiptrace.predict.boundedness import side_sums
+from skiptrace.predict.replayed import recorded, run_model, steps_of
 from skiptrace.predict.sweep import Source, point
 from skiptrace.thresholds import DEVICE_SHARE
+
+FAR = 1e6
+"""No transition is looked for beyond so many times the small parameter."""
+HALVINGS = 30
 
 End: TypeAlias = Source | tuple[float, Source] | Mapping[float, Source]
 
 
 @dataclass(frozen=True, eq=False)
 class PredictedTransition:
-    """Where the device is expected to reach half of the latency."""
+    """Where the device is expected to hold half of the critical path."""
 
     parameter: float | None
     """The parameter, between the two given or beyond; None where there is none above 0: device time
-    does not grow, or its fixed part alone reaches half of the latency."""
+    does not grow, or its fixed part alone holds half of the path."""
     low: float | None
     """The same from the shortest recorded step of the small trace."""
     high: float | None
@@ -47,7 +55,8 @@ def predict_transition(
 
     Host time per step is taken as constant but for the number of launches; device time as a
     straight line in the parameter, for each group of kernels (by root operator) through its two
-    recorded sums. The transition is where the device's time reaches half of the host's.
+    recorded sums. The small trace is replayed with these times; the transition is where the device
+    comes to hold half of the critical path.
 
     Parameters
     ----------
@@ -79,7 +88,7 @@ def predict_transition(
     for row, which in zip(rows, ("small", "large"), strict=True):
         if not row["launches"] or row["il_ns"] is None:
             raise SweepError.no_device_time(which)
-    if rows[0]["busy_share"] >= DEVICE_SHARE:
+    if rows[0]["device_share"] >= DEVICE_SHARE:
         warnings.warn(
             f"the trace at {low:g} is not CPU-bound: its device worked "
             f"{100 * rows[0]['busy_share']:.0f} % of the latency, which so is not the host's time",
@@ -89,11 +98,10 @@ def predict_transition(
     sums = [_by_group(t, row["step"]) for t, row in zip(ends, rows, strict=True)]
     device = _lines(sums[0], sums[1], low, high)
     launches = rows[1]["launches"] / rows[0]["launches"]
-    fixed, slope = float(device["fixed_ns"].sum()), float(device["per_unit_ns"].sum())
+    replayed = _Replayed(ends[0], rows[0]["step"], device)
 
     def crossing(il_ns: int) -> float | None:
-        found = (DEVICE_SHARE * il_ns * launches - fixed) / slope if slope > 0 else 0
-        return found if found > 0 else None
+        return replayed.crossing(launches * il_ns / rows[0]["il_ns"], low)
 
     return PredictedTransition(
         crossing(rows[0]["il_ns"]),
@@ -104,6 +112,60 @@ def predict_transition(
         f"host time per launch as at {low:g}, with the {rows[1]['launches']} launches of {high:g}; "
         "device time linear in the parameter for each root operator; the small trace is CPU-bound",
     )
+
+
+class _Replayed:
+    """The small trace's median step, replayed with the device times of other parameters."""
+
+    def __init__(self, trace: Trace, step: str, device: pl.DataFrame) -> None:
+        self.made, self.steps = recorded(trace), steps_of(trace)
+        self.place = self.steps.names.index(step)
+        works = self.made.lanes.works.join(
+            trace.whole.launches.select("root_op", launch="id"),
+            on="launch", how="left", maintain_order="left",
+        )  # fmt: skip
+        of_work = pl.DataFrame({"group": names_of(trace.whole.ops, works["root_op"])})
+        mine = (self.steps.step == self.place) & (works["kind"] == "kernel").to_numpy()
+        now = of_work.with_columns(dur=pl.Series(np.where(mine, self.made.model.dur, 0)))
+        sums = now.group_by("group").agg(pl.col("dur").sum())
+        lines = device.join(sums, on="group", how="left", nulls_equal=True)
+        here = lines["dur"].fill_null(0).to_numpy()
+        self.fixed, self.slope = (lines[c].to_numpy() for c in ("fixed_ns", "per_unit_ns"))
+        self.here = here
+        places = lines.select("group", place=pl.int_range(pl.len()))
+        at = of_work.join(places, on="group", how="left", nulls_equal=True, maintain_order="left")
+        self.group = at["place"].fill_null(-1).to_numpy()
+        self.kernels = mine & (self.group >= 0)
+
+    def share(self, host: float, parameter: float) -> float:
+        """The device's share of the critical path at a parameter."""
+        wanted = np.maximum(self.fixed + self.slope * parameter, 0.0)
+        seen = self.here > 0
+        # What only the large trace has is spread over what the small one has.
+        more = wanted.sum() / max(wanted[seen].sum(), 1e-9)
+        factor = np.where(seen, more * wanted / np.maximum(self.here, 1), 1.0)
+        of_work = np.where(self.kernels, factor[self.group], 1.0)
+        model = changes.scaled_works(changes.scaled_host(self.made.model, host), of_work)
+        run = run_model(self.made, self.steps, model)
+        sums = side_sums(run.pieces()[self.place])
+        return sums["device_ns"] / max(sum(sums.values()), 1)
+
+    def crossing(self, host: float, low: float) -> float | None:
+        """The parameter from which on the device holds half of the path, or None."""
+        if self.slope.sum() <= 0 or self.share(host, 0.0) >= DEVICE_SHARE:
+            return None
+        below, above = 0.0, abs(low) or 1.0
+        while self.share(host, above) < DEVICE_SHARE:
+            below, above = above, 2 * above
+            if above > FAR * (abs(low) or 1.0):
+                return None
+        for _ in range(HALVINGS):
+            middle = (below + above) / 2
+            if self.share(host, middle) < DEVICE_SHARE:
+                below = middle
+            else:
+                above = middle
+        return above
 
 
 def _by_group(trace: Trace, step: str) -> pl.DataFrame:

@@ -40,7 +40,7 @@ class Transitions:
     tklqt: Transition
     """The paper's: TKLQT per launch leaves its plateau."""
     device: Transition
-    """The device holds at least half of the latency."""
+    """At least half of the critical path lies on the device."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def sweep(
     Notes
     -----
     ``tklqt``: the first parameter from which on TKLQT per launch stays at or above twice its
-    minimum over the sweep. ``device``: the first from which on ``busy_share`` stays at or above
-    one half.
+    minimum over the sweep. ``device``: the first from which on at least half of the critical path
+    lies on the device.
 
     References
     ----------
@@ -238,7 +238,10 @@ def measure(source: Source, floor: Floor | None) -> Measured:
 def point(trace: Trace, floor: Floor | None) -> pl.DataFrame:
     """The one row of a trace: its median step, and the spread of all its steps."""
     steps = summary(trace, floor=floor).join(
-        boundedness(trace, floor=floor).select("step", "verdict", "floor_ns"), on="step"
+        boundedness(trace, floor=floor).select(
+            "step", "verdict", "floor_ns", "host_share", "device_share", "latency_share"
+        ),
+        on="step",
     )
     judged = steps.filter(pl.col("il_ns").is_not_null()).sort("il_ns", maintain_order=True)
     spread = judged.select(
@@ -258,5 +261,5 @@ def _transitions(frame: pl.DataFrame) -> Transitions:
     least = min((value for value in per_launch if value is not None), default=0)
     return Transitions(
         find_transition("TKLQT per launch (ns)", parameters, per_launch, KNEE * max(least, 1)),
-        find_transition("busy_share", parameters, frame["busy_share"].to_list(), DEVICE_SHARE),
+        find_transition("device_share", parameters, frame["device_share"].to_list(), DEVICE_SHARE),
     )

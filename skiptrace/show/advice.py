@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from skiptrace.show.text import duration, percent, shorten
+from skiptrace.thresholds import BUSY
 
 ADVICE = {
     "profiler": "the profiler itself: record less, or fewer steps",
@@ -53,7 +54,8 @@ def advice_sentences(
     """What to do: about the device where it is the limit, else about the largest idle cause."""
     if verdict is None:
         return ""
-    if verdict == "gpu":
+    il = int((steps["il_ns"] * steps["devices"]).sum())
+    if int(steps["gpu_idle_ns"].sum()) <= (1 - BUSY) * il:
         return _limit(kernels, steps)
     between = int(idle["idle_ns"].sum())
     if lead_ns > between:

@@ -9,14 +9,15 @@ import polars as pl
 
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.blame import blame
-from skiptrace.measure.idle_causes import by_activity, by_cause
 from skiptrace.measure.idle_gaps import gap_causes
+from skiptrace.measure.idle_sums import by_activity, by_cause
 from skiptrace.measure.summary import figures, lead_ns
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.model.launches import Floor
 from skiptrace.model.steps import is_one_step
 from skiptrace.model.trace import Trace
+from skiptrace.predict.advise import advise
 from skiptrace.predict.boundedness import verdicts
 from skiptrace.show.advice import advice_sentences, verdict_sentence
 
@@ -40,6 +41,8 @@ class Report:
     activities: pl.DataFrame
     behind: pl.DataFrame
     kernels: pl.DataFrame
+    changes: pl.DataFrame
+    """What would pay, largest gain first."""
     health: pl.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,5 +79,6 @@ def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
         activities=by_activity(gaps),
         behind=behind,
         kernels=kernels,
+        changes=advise(trace),
         health=trace.health,
     )

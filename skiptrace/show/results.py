@@ -10,6 +10,7 @@ import polars as pl
 from skiptrace.measure.fusion import Fusion
 from skiptrace.predict.compare_sweeps import Comparison
 from skiptrace.predict.sweep import Sweep
+from skiptrace.predict.whatif import WhatIf
 from skiptrace.show.text import duration, shorten
 
 if TYPE_CHECKING:
@@ -48,6 +49,38 @@ def fusion_dict(fusion: Fusion) -> dict[str, Any]:
     return {"schema": "skiptrace.fusion/1", **frames}
 
 
+def whatif_dict(found: WhatIf) -> dict[str, Any]:
+    """A prediction as JSON types; times in ns."""
+    return {
+        "schema": "skiptrace.whatif/1",
+        "assumptions": list(found.assumptions),
+        "rows": found.frame.to_dicts(),
+    }
+
+
+def print_whatif(found: WhatIf, console: Console) -> None:
+    """The median step in a sentence, what it takes for granted, then all steps."""
+    from rich.text import Text
+
+    from skiptrace.show.frames import print_frame
+
+    if found.frame.is_empty():
+        console.print("No step has a latency to predict.")
+        return
+    row = found.frame.sort("latency_ns")[(len(found.frame) - 1) // 2].row(0, named=True)
+    low, high = (duration(row[f"latency_{end}_ns"]) for end in ("low", "high"))
+    then = {"cpu": "CPU-bound", "gpu": "GPU-bound"}.get(row["verdict"], "balanced")
+    console.print(
+        Text(
+            f"{row['speedup']:.2f} times as fast: {duration(row['latency_ns'])} ({low} to {high}) "
+            f"instead of {duration(row['before_ns'])} without a profiler, and {then}."
+        )
+    )
+    for line in found.assumptions:
+        console.print(Text(f"Assumed: {line}."))
+    print_frame(console, "Each step", found.frame, rows=20)
+
+
 def print_sweep(sweep: Sweep, console: Console) -> None:
     """Where it turns, then the curve."""
     from rich.text import Text
@@ -57,8 +90,8 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
     for name, found in (("device", sweep.transition.device), ("TKLQT", sweep.transition.tklqt)):
         console.print(Text(f"{_turn(sweep.name, found.parameter)} ({name}): {found.reason}."))
     shown = sweep.frame.select(
-        "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns", "busy_share",
-        "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",
+        "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns",
+        "device_share", "busy_share", "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",
     )  # fmt: skip
     if shown["parameter"].dtype.is_float():
         shown = shown.with_columns(pl.col("parameter").cast(pl.String))

@@ -57,9 +57,24 @@ def print_report(report: Report, console: Console) -> None:
         "kernel": ("kernel", _name(wide + 16)), "count": ("count", _count),
         "kernel_ns": ("sum", duration), "mean_ns": ("mean", duration),
         "time_share": ("share", percent)})  # fmt: skip
+    _changes(console, report.changes)
     _table(console, "Health", report.health, {
         "severity": ("severity", _text), "count": ("count", _count), "meaning": ("found", _text),
         "affects": ("affects", _text)})  # fmt: skip
+
+
+def _changes(console: Console, found: pl.DataFrame) -> None:
+    """What would pay: a table, and a sentence on what to do about the first."""
+    if found.is_empty():
+        return
+    columns: dict[str, tuple[str, Cell]] = {
+        "change": ("change", _name(44)), "gain_share": ("gain", percent),
+        "gain_ns": ("shorter by", duration), "op": ("operator", _name(36)),
+        "module": ("module", _name(28)), "python": ("Python", _name(36)),
+    }  # fmt: skip
+    present = {k: cell for k, cell in columns.items() if found[k].is_not_null().any()}
+    _table(console, "What would pay, each by itself, without a profiler", found, present)
+    console.print(Text(f"  First: {found['advice'][0]}."))
 
 
 def _table(

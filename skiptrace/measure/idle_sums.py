@@ -1,4 +1,4 @@
-"""`idle_causes`: where a device's idle time goes, largest first."""
+"""Idle time of gaps, added up: by cause, activity, operator, Python frame or step."""
 
 from __future__ import annotations
 
@@ -12,31 +12,8 @@ from skiptrace.model.schema import ACTIVITIES, IDLE_CAUSES, IDLE_KEYS, conform
 from skiptrace.model.trace import Trace
 
 
-def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
-    """The idle time of `idle_gaps`, added up.
-
-    Parameters
-    ----------
-    trace
-        A trace or a window of one.
-    by
-        ``cause``: whole gaps by their one cause; ``activity``: each gap divided by activity;
-        ``op``, ``python``: divided by the innermost operator or deepest Python frame of the
-        launching thread at each moment, after the launch by the launch's; ``step``: by the step
-        of the work that ended the gap.
-
-    Returns
-    -------
-    polars.DataFrame
-        The key, ``gaps`` (with a part here), ``idle_ns``, ``idle_share``; largest first, what has
-        no key (outside every operator, say) as null in the last row. ``idle_ns`` of every `by`
-        sums to the total gap time.
-
-    Raises
-    ------
-    UnknownKeyError
-        `by` is none of those.
-    """
+def idle_by(trace: Trace, by: str) -> pl.DataFrame:
+    """The idle time of `idle_gaps` by any key of `idle_causes`."""
     check_key("by", by, IDLE_KEYS)
     if by == "cause":
         return by_cause(gap_causes(trace))

@@ -1,0 +1,260 @@
+"""`critical_path`: the chain of calls, launches and works that a step's latency consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from skiptrace.errors import UnknownKeyError
+from skiptrace.intervals import Ints, contains, distinct, overlay
+from skiptrace.measure.activity import thread_activities
+from skiptrace.measure.behaviour import host_of
+from skiptrace.measure.tklqt import names_of
+from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.schema import CRITICAL_PATH, CRITICAL_SHARES, PATH_KINDS, conform, empty
+from skiptrace.model.trace import Trace
+from skiptrace.predict.replay_model import Recorded
+from skiptrace.predict.replayed import Steps, as_recorded, recorded, steps_of
+from skiptrace.predict.walk import DEPENDENCY, DEVICE, GAP, HOST, LATENCY, WAKE, Path, Pieces
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_OF_PIECE = {GAP: "stream gap", DEPENDENCY: "dependency", LATENCY: "latency"}
+_OF_ACTIVITY = {"copy": "sync"}
+"""What a blocking copy does before it copies and after it has is waiting."""
+SIDES = ("host", "device", "latency")
+_KEYS = ("kind", "side", "op", "python", "kernel", "step")
+
+
+@dataclass(frozen=True, eq=False)
+class CriticalPath:
+    """Result of `critical_path`."""
+
+    frame: pl.DataFrame
+    """The pieces, in time order; those of a step meet, and sum to its IL."""
+    shares: pl.DataFrame
+    """A row a step: the shares of host, device and launch latency, and its IL by kind."""
+
+    launches: pl.Series
+    """Ids of the launches that lie on the path."""
+
+    def mark(self, graph: nx.DiGraph[int]) -> None:
+        """Set ``critical`` on the edges of a `graph` that the path goes along.
+
+        Those are its ``stream``, ``runs`` and ``thread`` edges between works and launches on it.
+        """
+        ran = self.frame.filter(pl.col("kind").is_in(["device", "copy", "earlier step"]))
+        on_path = {*ran["work"].to_list(), *self.launches.to_list()}
+        for before, after, edge in graph.edges(data=True):
+            along = edge["kind"] in ("stream", "runs", "thread")
+            edge["critical"] = along and before in on_path and after in on_path
+
+    def by(self, key: str) -> pl.DataFrame:
+        """The path's time by ``kind``, ``side``, ``op``, ``python``, ``kernel`` or ``step``."""
+        if key not in _KEYS:
+            raise UnknownKeyError.of("by", key, _KEYS)
+        return (
+            self.frame.group_by(key)
+            .agg(pieces=pl.len().cast(pl.Int64), path_ns=pl.col("dur_ns").sum())
+            .with_columns(path_share=pl.col("path_ns") / pl.col("path_ns").sum())
+            .sort(pl.col(key).is_null(), -pl.col("path_ns"), key)
+        )
+
+
+def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
+    """What each moment of a step's latency was waited for, on host and device.
+
+    The path is followed back from the end of the step's last work: a work started behind the one
+    before it on its stream, behind one of another stream, or behind its launch, whichever came
+    last; a launch came behind its thread's time back to the last call that had to wait, and that
+    behind the work that it waited for.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    step
+        One step, by its name or number as in `Trace.step`; None for all.
+
+    Returns
+    -------
+    CriticalPath
+        ``.frame``, a row a piece; ``.shares``, a row a step; ``.by("op")``. The pieces of a step
+        sum to its ``il_ns`` of `summary`, to the nanosecond.
+
+    Raises
+    ------
+    StepError
+        No such step.
+
+    Notes
+    -----
+    Host time is python, operator, launch, alloc, dataloader, profiler and sync: the time from the
+    end of what a call waited for to its return. Time waited in a call is that of the device. From
+    a launch call's return to its work is ``latency``. Device time is work, what lies between works
+    of a stream or a graph, and waits between streams; ``earlier step`` is device time of work that
+    earlier steps launched.
+
+    References
+    ----------
+    The critical path method: Kelley and Walker, 1959; over a trace of a host and its accelerator:
+    the critical path analysis of Holistic Trace Analysis.
+    """
+    if step is not None:
+        trace = trace.step(step)
+    steps = steps_of(trace)
+    made = recorded(trace)
+    pieces = path_pieces(trace, steps)
+    if not pieces:
+        none = pl.Series("id", [], dtype=pl.Int64)
+        return CriticalPath(empty(CRITICAL_PATH), empty(CRITICAL_SHARES), none)
+    frame = pl.concat(
+        [_device_rows(trace, made, steps, pieces), _host_rows(trace, made, pieces)]
+    ).sort("place", "start_ns", "end_ns")
+    frame = conform(
+        frame.with_columns(
+            dur_ns=pl.col("end_ns") - pl.col("start_ns"),
+            side=pl.col("kind").replace_strict(PATH_KINDS, return_dtype=pl.String),
+            step=pl.Series(steps.names, dtype=pl.String).gather(frame["place"]),
+        ),
+        CRITICAL_PATH,
+    )
+    return CriticalPath(frame, _shares(frame), _launches(trace, frame))
+
+
+def path_pieces(trace: Trace, steps: Steps) -> list[Pieces]:
+    """The path of each step, on the times that were recorded."""
+    made = recorded(trace)
+    path = Path(made.model, as_recorded(made))
+    return [
+        path.back(last, start)
+        for last, start in zip(steps.last.tolist(), steps.start.tolist(), strict=True)
+    ]
+
+
+def _joined(pieces: list[Pieces]) -> tuple[Pieces, Ints]:
+    """All pieces in one, and which step each is of."""
+    parts = [(p.start, p.end, p.kind, p.work, p.thread) for p in pieces]
+    place = np.repeat(np.arange(len(pieces)), [len(p.start) for p in pieces])
+    return Pieces(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), place
+
+
+def _device_rows(trace: Trace, made: Recorded, steps: Steps, pieces: list[Pieces]) -> pl.DataFrame:
+    """Pieces that are not a thread's: works, what lies between them, and launch latency."""
+    every, place = _joined(pieces)
+    of_device = ~np.isin(every.kind, (HOST, WAKE))
+    work, piece, place = (x[of_device] for x in (every.work, every.kind, place))
+    launches = trace.whole.launches.select("op", "pid", "tid", launch="id", call_ns="start_ns")
+    works = made.lanes.works.select("kind", "device", "stream", "launch", work="id", kernel="name")
+    rows = (
+        works[work]
+        .with_columns(
+            place=pl.Series(place),
+            start_ns=pl.Series(every.start[of_device]),
+            end_ns=pl.Series(every.end[of_device]),
+            piece=pl.Series(piece),
+            earlier=pl.Series((steps.step[work] != place) & (piece != LATENCY)),
+        )
+        .join(launches, on="launch", how="left", maintain_order="left")
+    )
+    named = pl.col("piece").replace_strict(_OF_PIECE, default="device", return_dtype=pl.String)
+    copy = (pl.col("piece") == DEVICE) & (pl.col("kind") == "memcpy")
+    around = (rows[c].fill_null(-1).to_numpy() for c in ("pid", "tid", "call_ns"))
+    frames = trace.whole.python
+    return _rows(
+        trace,
+        rows.with_columns(
+            link_to_row(frames["id"], Nest(frames).at(*around)).alias("frame"),
+            kind=pl.when("earlier").then(pl.lit("earlier step"))
+            .when(copy).then(pl.lit("copy")).otherwise(named),
+            tid=pl.lit(None, pl.Int64),
+        ),
+    )  # fmt: skip
+
+
+def _host_rows(trace: Trace, made: Recorded, pieces: list[Pieces]) -> pl.DataFrame:
+    """Threads' pieces, cut by what the thread does and the operator and frame that it is in."""
+    every, place = _joined(pieces)
+    activities = thread_activities(trace, host_of(trace))
+    whole = trace.whole
+    nests = [(frame["id"], Nest(frame)) for frame in (whole.ops, whole.python)]
+    parts = []
+    for number, (pid, tid) in enumerate(made.model.threads):
+        here = np.isin(every.kind, (HOST, WAKE)) & (every.thread == number)
+        if not here.any():
+            continue
+        low, high = every.start[here], every.end[here]
+        sets = activities[pid, tid].sets if (pid, tid) in activities else {}
+        bounds = [nest.timeline(pid, tid)[0] for _, nest in nests]
+        bounds += [edges for one in sets.values() for edges in one]
+        which, segment, length = overlay(low, high, edges := distinct(np.concatenate(bounds)))
+        start = np.maximum(low[which], np.append(edges, 0)[segment])
+        start = np.where(segment < 0, low[which], start)
+        at = np.full(len(start), pid), np.full(len(start), tid), start
+        op, frame = (link_to_row(ids, nest.at(*at)) for ids, nest in nests)
+        kind = np.where(op.is_null().to_numpy(), "python", "operator").astype(object)
+        for name in reversed(sets):
+            kind[contains(sets[name], start)] = _OF_ACTIVITY.get(name, name)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "place": place[here][which],
+                    "start_ns": start,
+                    "end_ns": start + length,
+                    "kind": pl.Series(kind, dtype=pl.String),
+                    "tid": np.full(len(start), tid),
+                    "op": op,
+                    "frame": frame,
+                }
+            )
+        )
+    nothing = {c: pl.lit(None, pl.Int64) for c in ("device", "stream", "work")}
+    nothing["kernel"] = pl.lit(None, pl.String)
+    return _rows(trace, pl.concat(parts).with_columns(**nothing)) if parts else _rows(trace, None)
+
+
+def _rows(trace: Trace, rows: pl.DataFrame | None) -> pl.DataFrame:
+    """The columns that both sorts of rows have, with names for ``op`` and ``frame``."""
+    names = {c.name: c.dtype for c in CRITICAL_PATH if c.name not in ("step", "side", "dur_ns")}
+    columns = {"place": pl.Int64} | names
+    if rows is None:
+        return pl.DataFrame(schema=columns)
+    whole = trace.whole
+    return rows.with_columns(
+        names_of(whole.ops, rows["op"]).alias("op"),
+        names_of(whole.python, rows["frame"]).alias("python"),
+    ).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+
+
+def _launches(trace: Trace, frame: pl.DataFrame) -> pl.Series:
+    """Launches that start in a piece of their thread's time, or are followed by latency."""
+    host = frame.filter(pl.col("tid").is_not_null()).select("tid", "start_ns", "end_ns")
+    begun = (
+        trace.launches.select("id", "tid", at="start_ns")
+        .sort("at")
+        .join_asof(host.sort("start_ns"), left_on="at", right_on="start_ns", by="tid",
+                   check_sortedness=False)
+        .filter(pl.col("at") < pl.col("end_ns"))
+    )  # fmt: skip
+    late = frame.filter(pl.col("kind") == "latency").select(id="work")
+    led = trace.work.join(late, on="id", how="semi")["launch"]
+    return pl.concat([begun["id"], led.rename("id")]).unique().sort()
+
+
+def _shares(frame: pl.DataFrame) -> pl.DataFrame:
+    """The path of each step by side and kind."""
+    il = pl.col("dur_ns").sum()
+    amount = pl.col("dur_ns").filter
+    found = frame.group_by("step", maintain_order=True).agg(
+        il.alias("il_ns"),
+        *((amount(pl.col("side") == side).sum() / il).alias(f"{side}_share") for side in SIDES),
+        *(
+            amount(pl.col("kind") == kind).sum().alias(f"{kind.replace(' ', '_')}_ns")
+            for kind in PATH_KINDS
+        ),
+    )
+    return conform(found, CRITICAL_SHARES)

@@ -1,0 +1,67 @@
+"""What the profiler itself adds to the host's time, per recorded event: one table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from skiptrace.intervals import Ints
+from skiptrace.model.trace import Trace
+from skiptrace.predict.replay import Model
+
+
+class Cost(NamedTuple):
+    """Nanoseconds of host time that recording adds: the likely, and its range."""
+
+    low: int
+    likely: int
+    high: int
+
+
+class ProfilerCost(NamedTuple):
+    """What each recorded event costs; fitted by ``examples/fit_profiler_cost.py``.
+
+    From small loops timed with and without the profiler, in turns, on one pinned core of a Xeon
+    host (PyTorch 2.11, CUDA 13): another host differs, and can be fitted by the same script.
+    """
+
+    op: Cost = Cost(720, 910, 980)
+    """An operator."""
+    call: Cost = Cost(0, 650, 2400)
+    """A call of the runtime or driver API."""
+    shapes: Cost = Cost(370, 480, 490)
+    """More for an operator whose shapes are recorded."""
+    memory: Cost = Cost(0, 60, 120)
+    """More for an operator where allocations are recorded."""
+    frame: Cost = Cost(60, 80, 120)
+    """A Python frame."""
+
+
+DEFAULT = ProfilerCost()
+
+
+def per_point(trace: Trace, model: Model, cost: ProfilerCost = DEFAULT) -> dict[str, Ints]:
+    """Host time that the profiler added before each point: ``low``, ``likely`` and ``high``.
+
+    Half of what an event costs falls to its start, half to its end.
+    """
+    options, whole = trace.meta.options, trace.whole
+    op = [cost.op]
+    op += [cost.shapes] if options.get("record_shapes") or options.get("with_flops") else []
+    op += [cost.memory] if options.get("profile_memory") else []
+    frames = [(whole.ops, op), (whole.calls, [cost.call]), (whole.python, [cost.frame])]
+    found = {name: np.zeros(len(model.delta), np.int64) for name in Cost._fields}
+    for number, (pid, tid) in enumerate(model.threads):
+        part = slice(int(model.first_point[number]), int(model.first_point[number + 1]))
+        for frame, costs in frames:
+            mine = frame.filter((pl.col("pid") == pid) & (pl.col("tid") == tid))
+            start = mine["start_ns"].to_numpy()
+            edges = np.concatenate((start, start + mine["dur_ns"].to_numpy()))
+            count = np.bincount(
+                np.searchsorted(model.time[part], edges), minlength=part.stop - part.start + 1
+            )[:-1]
+            for name, into in found.items():
+                into[part] += count * sum(getattr(one, name) for one in costs) // 2
+    return found
