@@ -52,7 +52,9 @@ _LONGEST_TEXT = 4096
 _LONGEST_EVENT = 1 << 14
 """And so are longer events."""
 _FEW = 8
-"""So few events are not worth a template."""
+"""So few events, or a hundredth of a block, are not worth a template."""
+_TRIES = 8
+"""Templates learned from a block at most."""
 _MOST = 64
 """Templates of a file."""
 _U64 = np.uint64
@@ -206,14 +208,16 @@ class Templates:
         page = _Page(text, start, end)
         for template in tuple(self._known):
             left = page.take(template, left, matches)
-        tries = 0
-        while len(left) > _FEW and tries < _FEW and len(self._known) < _MOST:
+        few, tries = max(_FEW, len(start) // 100), 0
+        while len(left) > few and tries < _TRIES and len(self._known) < _MOST:
             tries += 1
-            event = left[tries * len(left) // (_FEW + 1)]
+            event = left[tries * len(left) // (_TRIES + 1)]
             learned = learn(text[start[event] : end[event]])
             if learned is not None and learned not in self._known:
-                self._known.append(learned)
+                before = len(left)
                 left = page.take(learned, left, matches)
+                if before - len(left) > few:
+                    self._known.append(learned)
         return matches, left
 
 
