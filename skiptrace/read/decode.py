@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -13,16 +14,29 @@ from skiptrace.errors import ReadError
 from skiptrace.read.times import keep_digits
 
 
+class _Paused:
+    """How many ask for no garbage collection, in any thread, and whether it was on before."""
+
+    lock = Lock()
+    count = 0
+    was_enabled = False
+
+
 @contextmanager
 def no_gc() -> Iterator[None]:
     """Pause garbage collection: it walks millions of fresh, reachable dicts for nothing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
+    with _Paused.lock:
+        if not _Paused.count:
+            _Paused.was_enabled = gc.isenabled()
+            gc.disable()
+        _Paused.count += 1
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        with _Paused.lock:
+            _Paused.count -= 1
+            if not _Paused.count and _Paused.was_enabled:
+                gc.enable()
 
 
 def events_and_header(document: object, name: str) -> tuple[list[Any], dict[str, Any]]:
@@ -48,6 +62,15 @@ def loads(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
     """Decode JSON, the digits of its times kept."""
     with no_gc():
         return orjson.loads(keep_digits(data))
+
+
+def is_list(items: bytes) -> bool:
+    """Whether the bytes are what stands in a JSON list."""
+    try:
+        orjson.loads(b"[" + items + b"]")
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def fault_of(data: bytes) -> tuple[int, str]:

@@ -1,46 +1,25 @@
-"""A writer's regular layout: what stands between two events, and whether a text is laid out so.
+"""A writer's regular layout: what stands between two events.
 
 A writer puts the same bytes between any two events. They hold an unescaped quote that opens a
-string, so wherever they stand outside a string, they are the border of two objects of one list;
-and `is_regular` admits lists of objects nowhere but there.
+string, so wherever they stand outside a string, they are the border of two objects of one list.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import polars as pl
+import numpy as np
 
+from skiptrace.intervals import Bools, Ints
+from skiptrace.read.digits import Words, words_of
+
+_BRACE = ord("{")
 _BETWEEN = re.compile(rb'\s*,\s*(?=\{(\s*)")')
 _COLON = re.compile(rb':[ \t]*(?=")')
 _HEAD = re.compile(rb'\{\s*"ph":\s*"X",\s*"cat":\s*"')
 _FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
-
-_SPACE = r"[ \t\r\n]*"
-_STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
-_KEY = rf'"[^"\\\x00-\x1f]*":{_SPACE}'
-_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-_SCALAR = f"(?:{_STRING}|{_NUMBER}|true|false|null)"
-_LIST_DEPTH = 4
-
-
-def _several(opening: str, item: str, closing: str) -> str:
-    return rf"{opening}{_SPACE}(?:{item}{_SPACE}(?:,{_SPACE}{item}{_SPACE})*)?{closing}"
-
-
-def _event() -> str:
-    """An event whose arguments, if any, come last and hold scalars and lists, as a pattern."""
-    value = _SCALAR
-    for _ in range(_LIST_DEPTH):
-        value = f"(?:{_SCALAR}|" + _several(r"\[", value, r"\]") + ")"
-    args = rf'"args":{_SPACE}' + _several(r"\{", _KEY + value, r"\}")
-    member = rf"{_KEY}{_SCALAR}{_SPACE}"
-    return rf"\{{{_SPACE}{member}(?:,{_SPACE}{member})*(?:,{_SPACE}{args}{_SPACE})?\}}"
-
-
-_EVENT = _event()
 
 
 @dataclass(frozen=True)
@@ -56,28 +35,32 @@ class Layout:
     head: bytes
     """From that brace, included, to the category of a complete event; empty if that is not the
     second thing there, or if it could stand in a string."""
-    pattern: str = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Derive the pattern of a text of whole events."""
-        between = re.escape(self.between.decode())
-        object.__setattr__(self, "pattern", rf"\A{_EVENT}(?:{between}{_EVENT})*\z")
 
     @property
     def separator(self) -> bytes:
         """All that stands between two events, with a brace and a quote at the ends."""
         return b"}" + self.between + self.opening
 
-    def is_regular(self, chunk: bytes) -> bool:
-        """Whether the bytes are whole events of this layout, and nothing in them is not JSON."""
-        # Half of a surrogate pair is an escape, but no text.
-        if b"\\ud" in chunk or b"\\uD" in chunk:
-            return False
-        try:
-            text = pl.Series([chunk], dtype=pl.Binary).cast(pl.String)
-        except pl.exceptions.PolarsError:  # not UTF-8
-            return False
-        return bool(text.str.contains(self.pattern).item())
+    def borders(self, text: bytes, size: int) -> tuple[Ints, Ints]:
+        """Where the events of a text of that size, which begins with one, start and end."""
+        words, codes = words_of(text), np.frombuffer(text, np.uint8, size)
+        start = np.flatnonzero(codes == _BRACE)[1:]
+        before = self.separator[: len(self.between) + 1]
+        start = start[start >= len(before)]
+        start = start[are(words, start, self.opening)]
+        start = start[are(words, start - len(before), before)]
+        start = np.concatenate(([0], start))
+        return start, np.append(start[1:] - len(self.between), size)
+
+
+def are(words: Words, places: Ints, literal: bytes) -> Bools:
+    """Where the text holds a literal."""
+    result = np.ones(len(places), np.bool_)
+    for at in sorted({*range(0, len(literal) - 8, 8), max(len(literal) - 8, 0)}):
+        part = literal[at : at + 8]
+        mask = np.uint64(2 ** (8 * len(part)) - 1)
+        result &= (words[places + at] & mask) == np.uint64(int.from_bytes(part, "little"))
+    return result
 
 
 def first_event(data: bytes) -> int | None:

@@ -193,31 +193,28 @@ def _put_number_or_name(part: Part, what: str, values: list[Any]) -> None:
     _put_texts(part, f"{what}_name", names)
 
 
-def merged(part: Part, kept: Bools, other: Part, places: Ints) -> Part:
-    """A part with other events in the places of rows that are not kept.
+def merged(part: Part, other: Part, places: Ints) -> Part:
+    """A part with others of its events, that are no rows of it yet.
 
     Parameters
     ----------
-    part, kept
-        A part, and which of its rows stay.
-    other, places
-        Those other events, and which of the part's events each of them is.
+    part, other
+        The part, and those other events.
+    places
+        Which of the part's events each of them is.
     """
-    ids = np.concatenate((part.ids[kept], places[other.ids]))
+    ids = np.concatenate((part.ids, places[other.ids]))
     order = np.argsort(ids, kind="stable")
-    phase = np.concatenate((part.phase[kept], other.phase))[order]
+    phase = np.concatenate((part.phase, other.phase))[order]
     result = Part(part.events, ids[order], phase, texts=part.texts + other.texts)
     for column in part.numbers | other.numbers:
-        pairs = [
-            (values[rows], valid[rows])
-            for source, rows in ((part, kept), (other, slice(None)))
-            for values, valid in [source.numbers.get(column, _nothing(len(source.ids)))]
-        ]
+        pairs = [p.numbers.get(column, _nothing(len(p.ids))) for p in (part, other)]
         values, valid = (np.concatenate(both)[order] for both in zip(*pairs, strict=True))
         result.numbers[column] = values, valid
     for column in part.codes | other.codes:
-        mine = part.codes.get(column, np.full(len(part.ids), -1, np.int32))[kept]
-        theirs = other.codes.get(column, np.full(len(other.ids), -1, np.int32))
+        mine, theirs = (
+            p.codes.get(column, np.full(len(p.ids), -1, np.int32)) for p in (part, other)
+        )
         theirs = np.where(theirs >= 0, theirs + len(part.texts), -1)
         result.codes[column] = np.concatenate((mine, theirs))[order]
     result.phases = part.phases + other.phases

@@ -8,9 +8,8 @@ import numpy as np
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.digits import MARGIN, nanoseconds, words_of
-from skiptrace.read.layout import Layout
+from skiptrace.read.layout import Layout, are
 from skiptrace.read.rows import INT64, Part
-from skiptrace.read.tokens import are, event_braces
 
 _QUOTE = ord('"')
 _COMPLETE = ord("X")
@@ -57,7 +56,7 @@ class Selection:
         """
         text = chunk + b" " * MARGIN
         words, codes = words_of(text), np.frombuffer(text, np.uint8)
-        start = event_braces(words, codes, layout)
+        start, _ = layout.borders(text, len(chunk))
         size = np.diff(start, append=len(chunk) + len(layout.between))
         wanted = np.ones(len(start), np.bool_)
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import orjson
 
 from skiptrace.errors import ReadError
-from skiptrace.read.decode import events_and_header, fault_of, loads, no_gc
+from skiptrace.read.decode import events_and_header, fault_of, is_list, loads, no_gc
 from skiptrace.read.faults import Fault
 from skiptrace.read.layout import Layout, find_layout, first_event
 from skiptrace.read.regular import Reader
@@ -79,8 +79,8 @@ def read_parts(
         def read(chunk: bytes) -> Part:
             if selection and layout.head:
                 text, kept, events = selection.thinned(chunk, layout)
-                if text:
-                    return selection.rows(reader.read(text).among(kept, events))
+                part = reader.read(text) if text else from_decoded([])
+                return selection.rows(part.among(kept, events))
             return selection.rows(reader.read(chunk))
 
         return read
@@ -190,8 +190,20 @@ def _one(
     except orjson.JSONDecodeError:
         if not mendable:
             raise UnfitError from None
+    if _has_ended(chunk):
+        raise UnfitError
     mended = mend(chunk, at, is_run=True)
     return way.of_events(mended.events), mended.faults
+
+
+def _has_ended(chunk: bytes) -> bool:
+    """Whether the list of events ends within the chunk, which is no damage."""
+    try:
+        orjson.loads(text := b"[" + chunk + b"]")
+    except orjson.JSONDecodeError as error:
+        before = text.decode("utf-8", "replace")[: error.pos].rstrip()
+        return before.endswith("]") and is_list(before[1:-1].encode())
+    return False
 
 
 def _chunks(
@@ -215,7 +227,7 @@ def _chunks(
     data = b"".join((*waiting, data))
     cut = data.rfind(separator) + 1
     # Behind the events there may be other lists, with the same between their objects.
-    if cut and layout.is_regular(data[:cut]):
+    if cut and is_list(data[:cut]):
         yield data[:cut], at, False
         at += cut + len(layout.between)
         data = data[cut + len(layout.between) :]

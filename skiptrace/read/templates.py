@@ -52,11 +52,11 @@ _LONGEST_TEXT = 4096
 _LONGEST_EVENT = 1 << 14
 """And so are longer events."""
 _FEW = 8
-"""So few events, or a hundredth of a block, are not worth a template."""
+"""So few events, or a fiftieth of a block, are not worth a template."""
 _TRIES = 8
-"""Templates learned from a block at most."""
-_MOST = 64
-"""Templates of a file."""
+"""Templates tried on a block at most."""
+_IN_VAIN = 16
+"""After so many tries in vain a file is not learned from any more."""
 _U64 = np.uint64
 _ONES, _HIGH = _U64(0x0101010101010101), _U64(0x8080808080808080)
 
@@ -192,6 +192,7 @@ class Templates:
 
     def __init__(self) -> None:
         self._known: list[Template] = []
+        self._in_vain = 0
 
     def match(self, text: bytes, start: Ints, end: Ints) -> tuple[list[Match], Ints]:
         """Events of the text by template, and those of none.
@@ -208,16 +209,18 @@ class Templates:
         page = _Page(text, start, end)
         for template in tuple(self._known):
             left = page.take(template, left, matches)
-        few, tries = max(_FEW, len(start) // 100), 0
-        while len(left) > few and tries < _TRIES and len(self._known) < _MOST:
+        few, tries = max(_FEW, len(start) // 50), 0
+        while len(left) > few and tries < _TRIES and self._in_vain < _IN_VAIN:
             tries += 1
             event = left[tries * len(left) // (_TRIES + 1)]
             learned = learn(text[start[event] : end[event]])
+            before = len(left)
             if learned is not None and learned not in self._known:
-                before = len(left)
                 left = page.take(learned, left, matches)
-                if before - len(left) > few:
-                    self._known.append(learned)
+            if before - len(left) > few and learned is not None:
+                self._known.append(learned)
+            else:
+                self._in_vain += 1
         return matches, left
 
 
