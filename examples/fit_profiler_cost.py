@@ -1,7 +1,5 @@
 """Fit what the profiler adds per recorded event, from small loops timed with and without it.
 
-Usage: python examples/fit_profiler_cost.py profiler_overhead.json [overhead_nested_v0.json.gz]
-
 The first file maps ``loop/options`` to nanoseconds an iteration: ``unprofiled_ns`` and
 ``profiled_ns``, each with ``min`` and ``median``. Loops: ``views`` (one operator), ``launches``
 (one operator with one launch), ``nested`` (operators and calls as counted in the trace of the
@@ -12,8 +10,8 @@ table in ``skiptrace.predict.profiler_cost`` holds such figures.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +25,16 @@ ITERATIONS = 400
 
 def main() -> None:
     """Fit and print."""
-    measured = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("measured", type=Path, help="loops timed with and without the profiler")
+    parser.add_argument("nested", nargs="?", type=Path, help="trace of the loop `nested`")
+    given = parser.parse_args()
+    measured = json.loads(given.measured.read_text(encoding="utf-8"))
     ops, calls = NESTED
-    if len(sys.argv) > 2:
-        trace = sk.load(sys.argv[2])
+    if given.nested:
+        trace = sk.load(given.nested)
         ops, calls = (round(len(frame) / ITERATIONS) for frame in (trace.ops, trace.calls))
 
     def added(loop: str, options: str, figure: str) -> float:

@@ -232,7 +232,7 @@ def test_the_paper_from_recorded_traces(tmp_path: Path) -> None:
         (tmp_path / source.name).symlink_to(source)
     done = run("reproduce_paper", tmp_path)
     assert done.returncode == 0
-    assert f"| gpt2 | {tmp_path.name} | 8 to 16 | 8.42 | 8 to 16 | 8.52 | 6.82 |" in done.stdout
+    assert f"| gpt2 | {tmp_path.name} | 8 to 16 | 8.42 | 16 to 64 | 24.3 | 19.1 |" in done.stdout
     assert "| 256 | 13 | 2 | 576 | 66 | 8.73 | 10 | 8.73 |" in done.stdout
 
 

@@ -12,8 +12,10 @@ from agreement import assert_identities, assert_oracle, assert_schema
 from helpers import Event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plain_replay import assert_plain
 
 import skiptrace as sk
+from skiptrace.predict.replayed import recorded
 
 MOMENTS = st.integers(0, 60)
 LENGTHS = st.integers(0, 25)
@@ -225,3 +227,32 @@ def test_a_step_of_a_random_trace_has_the_figures_of_its_row(events: list[Event]
             sk.summary(t).filter(step=name).select(pl.exclude("outlier")) for t in (step, trace)
         )
         assert mine.equals(whole)
+
+
+@random_traces
+@given(traces())
+def test_the_path_of_a_random_trace_is_its_latency_and_its_replay_a_plain_one(
+    events: list[Event],
+) -> None:
+    trace = sk.load(events)
+    found = sk.critical_path(trace)
+    il = sk.summary(trace).filter(pl.col("il_ns").is_not_null())
+    assert found.shares.select("step", "il_ns").equals(il.select("step", "il_ns"))
+    assert_plain(recorded(trace).model)
+
+
+@random_traces
+@given(traces())
+def test_what_ifs_of_a_random_trace_have_a_row_a_step(events: list[Event]) -> None:
+    trace = sk.load(events)
+    steps = sk.summary(trace).filter(pl.col("il_ns").is_not_null())["step"].to_list()
+    changes: list[dict[str, Any]] = [
+        {"remove_syncs": True}, {"cuda_graph": True}, {"cuda_graph": "op"}, {"fuse": 2},
+        {"host": 0}, {"device": 0},
+    ]  # fmt: skip
+    for change in changes:
+        frame = sk.whatif(trace, **change).frame
+        assert frame["step"].to_list() == steps
+        assert (frame["latency_low_ns"] <= frame["latency_ns"]).all()
+        assert (frame["latency_ns"] <= frame["latency_high_ns"]).all()
+    assert sk.advise(trace)["gain_ns"].is_sorted(descending=True)

@@ -113,8 +113,7 @@ def told_to_wait(whole: Whole, calls: pl.DataFrame, lanes: Lanes) -> tuple[Ints,
     heads = np.flatnonzero(lanes.head & lanes.linked)
     heads = heads[np.argsort(lanes.call[heads], kind="stable")]
     next_head = np.searchsorted(lanes.call[heads], row)
-    exists = next_head < len(heads)
-    work = np.where(exists, heads[np.minimum(next_head, len(heads) - 1)], -1)
+    work = np.append(heads, -1)[next_head]
     thread = calls.select(pl.struct("pid", "tid").rle_id()).to_series().to_numpy()
     work = np.where(thread[lanes.call[work]] == thread[row], work, -1)
     for part, name in zip(lanes.parts, lanes.names, strict=True):

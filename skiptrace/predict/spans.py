@@ -27,7 +27,9 @@ def spans_of_steps(trace: Trace, made: Recorded, steps: Steps) -> pl.DataFrame:
             "start_ns": steps.start,
         }
     ).join(last, on="step", how="inner")
-    threads = pl.DataFrame(made.model.threads, schema=["pid", "tid"], orient="row")
+    threads = pl.DataFrame(
+        made.model.threads, schema={"pid": pl.Int64, "tid": pl.Int64}, orient="row"
+    )
     return frame.join(threads, on="pid")
 
 

@@ -152,10 +152,8 @@ class _Wanted:
 
     def check(self) -> None:
         """Raise unless every value is one that its option has."""
-        if self.cuda_graph not in (True, False, "op", "module", "step"):
-            raise UnknownKeyError.of(
-                "cuda_graph", self.cuda_graph, ["True", "False", "step", "op", "module"]
-            )
+        if self.cuda_graph not in (True, False, *PIECES):
+            raise UnknownKeyError.of("cuda_graph", self.cuda_graph, ["True", "False", *PIECES])
         factors = {"host": self.host, "device": self.device, **self.kernels}
         for name, factor in factors.items():
             number: object = factor  # whatever the caller really gave
