@@ -40,7 +40,7 @@ _ARGUMENTS = {
     "Collective name": "collective",
 }
 _KINDS = {
-    "start_ns": "time", "dur_ns": "time", "name": "text", "sync_kind": "text", "collective": "text"
+    "start_ns": "time", "dur_ns": "duration", "name": "text", "sync_kind": "text", "collective": "text"
 }  # fmt: skip
 """Columns that are not integers."""
 _TOKEN = re.compile(
@@ -65,7 +65,7 @@ class Field(NamedTuple):
     """A value that differs from event to event."""
 
     kind: str
-    """``integer``, ``time``, ``text``, or ``number``: one of no interest."""
+    """``integer``, ``time``, ``duration``, ``text``, or ``number``: one of no interest."""
     column: str | None
     """Where it goes; None where it is of no interest."""
 
@@ -314,16 +314,18 @@ def _number(words: Words, codes: Bytes, at: Ints, kind: str) -> tuple[Ints, Ints
         at = at + negative
         first = codes[at]
     value, count = digits(words, at)
-    good = (count > 0) & (count <= (MOST_US if kind == "time" else MOST_DIGITS))
+    good = (count > 0) & (count <= (MOST_DIGITS if kind == "integer" else MOST_US))
     good &= (first != ord("0")) | (count == 1)
     at = at + count
-    if kind == "time":
+    if kind != "integer":
         value *= 1000
         broken = np.flatnonzero(codes[at] == ord("."))
         if len(broken):
             part, places = digits(words, at[broken] + 1)
             at[broken] += places + 1
             good[broken] &= (places > 0) & (places <= MOST_DIGITS)
+            if kind == "duration":  # the general reader has a double, which holds so many digits
+                good[broken] &= count[broken] + places <= 15
             value[broken] += thousandths(part, np.minimum(places, MOST_DIGITS))
     return np.where(negative, -value, value) if signed else value, at, good
 

@@ -18,7 +18,7 @@ _FLOAT_EXACT_US = 2.0**43
 # large with more digits than nanoseconds, where the double's error could tip the rounding.
 _LOSSY_TS = (
     r'"ts"\s*:\s*-?'
-    r"(?:(?:[89][0-9]{12}|[0-9]{14,})\.[0-9]|[0-9]{11,}\.[0-9]{4,}|[0-9]+\.[0-9]{13,}[eE])"
+    r"(?:(?:[89][0-9]{12}|[0-9]{14,})\.[0-9]|[0-9]{11,}\.[0-9]{4,}|[0-9]+\.[0-9]{13,})"
 )
 _LOSSY_BYTES = re.compile(_LOSSY_TS.encode())
 _SHORT = 1 << 15
