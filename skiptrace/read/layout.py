@@ -20,7 +20,8 @@ _FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
 
 _SPACE = r"[ \t\r\n]*"
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
-_KEY = rf'"[^"\\\x00-\x1f]*":{_SPACE}'
+_KEY = r'"[^"\\\x00-\x1f]*'
+"""A key without what follows it: the colon of the layout, its first quote included."""
 _NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _SCALAR = f"(?:{_STRING}|{_NUMBER}|true|false|null)"
 _LIST_DEPTH = 4
@@ -30,17 +31,14 @@ def _several(opening: str, item: str, closing: str) -> str:
     return rf"{opening}{_SPACE}(?:{item}{_SPACE}(?:,{_SPACE}{item}{_SPACE})*)?{closing}"
 
 
-def _event() -> str:
+def _event(colon: str) -> str:
     """An event whose arguments, if any, come last and hold scalars and lists, as a pattern."""
     value = _SCALAR
     for _ in range(_LIST_DEPTH):
         value = f"(?:{_SCALAR}|" + _several(r"\[", value, r"\]") + ")"
-    args = rf'"args":{_SPACE}' + _several(r"\{", _KEY + value, r"\}")
-    member = rf"{_KEY}{_SCALAR}{_SPACE}"
+    args = rf'"args{colon}' + _several(r"\{", f"{_KEY}{colon}{value}", r"\}")
+    member = f"{_KEY}{colon}{_SCALAR}{_SPACE}"
     return rf"\{{{_SPACE}{member}(?:,{_SPACE}{member})*(?:,{_SPACE}{args}{_SPACE})?\}}"
-
-
-_EVENT = _event()
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,8 @@ class Layout:
 
     def __post_init__(self) -> None:
         """Derive the pattern of a text of whole events."""
-        between = re.escape(self.between.decode())
-        object.__setattr__(self, "pattern", rf"\A{_EVENT}(?:{between}{_EVENT})*\z")
+        between, event = re.escape(self.between.decode()), _event(re.escape(self.colon.decode()))
+        object.__setattr__(self, "pattern", rf"\A{event}(?:{between}{event})*\z")
 
     @property
     def separator(self) -> bytes:

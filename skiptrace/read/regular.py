@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import orjson
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.decode import loads, no_gc
@@ -66,11 +67,26 @@ class Reader:
             return self._any(chunk)
         if len(left):
             spans = zip(start[left].tolist(), end[left].tolist(), strict=True)
-            others = self._any(layout.between.join(text[a:b] for a, b in spans))
-            if others.events != len(left):  # what looked like a border was inside a string
-                return self._any(chunk)
+            others = self._each([text[a:b] for a, b in spans])
+            if others is None or others.events != len(left):
+                return self._any(chunk)  # what looked like a border was inside an event
             return merged(part, np.ones(len(part.ids), np.bool_), others, left)
         return part
+
+    def _each(self, events: list[bytes]) -> Part | None:
+        """A part from what should be one event each; None where that cannot be told.
+
+        Of a regular text all borders are known; else each must be JSON by itself, since pieces of
+        one event may happen to be as many as the events of another piece.
+        """
+        joined = self.layout.between.join(events)
+        if self.layout.is_regular(joined):
+            return from_text(joined, self.layout)
+        try:
+            with no_gc():
+                return from_decoded([loads(event) for event in events])
+        except orjson.JSONDecodeError:
+            return None
 
     def _any(self, chunk: bytes) -> Part:
         if self.layout.is_regular(chunk):

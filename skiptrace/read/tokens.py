@@ -153,12 +153,12 @@ def event_braces(words: Words, codes: Bytes, layout: Layout) -> Ints:
 
 
 def are(words: Words, places: Ints, literal: bytes) -> Bools:
-    """Where the text holds a literal."""
+    """Where the text holds a literal that does not end in spaces, as the margin does."""
     result = np.ones(len(places), np.bool_)
     for at in sorted({*range(0, len(literal) - 8, 8), max(len(literal) - 8, 0)}):
         part = literal[at : at + 8]
         mask = np.uint64(2 ** (8 * len(part)) - 1)
-        result &= (words[places + at] & mask) == np.uint64(int.from_bytes(part, "little"))
+        result &= (words.take(places + at, mode="clip") & mask) == np.uint64(int.from_bytes(part, "little"))
     return result
 
 
