@@ -140,8 +140,11 @@ def _in_blocks(
     layout = find_layout(data, first) if first is not None else None
     if first is None or layout is None:
         raise UnfitError
-    # Only a separator with a line break stands in no string, however damaged.
-    of_bytes, mendable = way.of_layout(layout), repair and b"\n" in layout.separator
+    # Only a separator with a line break stands in no string, however damaged; and where events
+    # are not indented, but their members are on lines of their own, so are objects inside them.
+    is_flat = b"\n" in layout.opening and layout.between.endswith(b"\n")
+    of_bytes = way.of_layout(layout)
+    mendable = repair and b"\n" in layout.separator and not is_flat
     workers = cpu_count() or 1
     parts: list[T] = []
     waiting: deque[Future[tuple[T, list[Fault]]]] = deque()

@@ -17,16 +17,16 @@ _FLOAT_EXACT_US = 2.0**43
 # Numbers whose nanoseconds a double cannot hold: at least 2**43 (8.796e12) with a fraction, or
 # large with more digits than nanoseconds, where the double's error could tip the rounding.
 _LOSSY_TS = (
-    r'"ts"\s*:\s*-?'
+    r'"(?:ts|dur)"\s*:\s*-?'
     r"(?:(?:[89][0-9]{12}|[0-9]{14,})\.[0-9]|[0-9]{11,}\.[0-9]{4,}|[0-9]+\.[0-9]{13,}[eE])"
 )
 _LOSSY_BYTES = re.compile(_LOSSY_TS.encode())
 _SHORT = 1 << 15
-_TS = re.compile(rb'("ts"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
+_TS = re.compile(rb'("(?:ts|dur)"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
 
 
 def keep_digits(data: bytes) -> bytes:
-    """Quote the ``ts`` numbers if doubles would lose their nanoseconds, so that text is parsed.
+    """Quote the ``ts`` and ``dur`` numbers if doubles would lose their nanoseconds, so that text is parsed.
 
     A JSON decoder without a hook for floats rounds them before anyone can see their digits.
     ``"ts"`` cannot occur unescaped inside a JSON string, so only keys are matched.

@@ -158,7 +158,9 @@ def are(words: Words, places: Ints, literal: bytes) -> Bools:
     for at in sorted({*range(0, len(literal) - 8, 8), max(len(literal) - 8, 0)}):
         part = literal[at : at + 8]
         mask = np.uint64(2 ** (8 * len(part)) - 1)
-        result &= (words.take(places + at, mode="clip") & mask) == np.uint64(int.from_bytes(part, "little"))
+        result &= (words.take(places + at, mode="clip") & mask) == np.uint64(
+            int.from_bytes(part, "little")
+        )
     return result
 
 
