@@ -23,7 +23,7 @@ EVENTS = 60
 MARKS = b'"\\{}[],:0159.-+eE \n\0\xff'
 
 fuzz = settings(
-    max_examples=int(os.environ.get("SKIPTRACE_FUZZ", "25")),
+    max_examples=int(os.environ.get("SKIPTRACE_FUZZ", "15")),
     deadline=20_000,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
