@@ -16,29 +16,29 @@ _FLOAT_EXACT_US = 2.0**43
 
 # Numbers whose nanoseconds a double cannot hold: at least 2**43 (8.796e12) with a fraction, or
 # large with more digits than nanoseconds, where the double's error could tip the rounding.
-_LOSSY_TS = (
+_LOSSY_TIME = (
     r'"(?:ts|dur)"\s*:\s*-?'
     r"(?:(?:[89][0-9]{12}|[0-9]{14,})\.[0-9]|[0-9]{11,}\.[0-9]{4,}|[0-9]+\.[0-9]{13,}[eE])"
 )
-_LOSSY_BYTES = re.compile(_LOSSY_TS.encode())
+_LOSSY_BYTES = re.compile(_LOSSY_TIME.encode())
 _SHORT = 1 << 15
-_TS = re.compile(rb'("(?:ts|dur)"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
+_TIME = re.compile(rb'("(?:ts|dur)"\s*:\s*)(-?\d+\.\d+(?:[eE][-+]?\d+)?)')
 
 
 def keep_digits(data: bytes) -> bytes:
-    """Quote the ``ts`` and ``dur`` numbers if doubles would lose their nanoseconds, so that text is parsed.
+    """Quote the times if doubles would lose their nanoseconds, so that text is parsed.
 
     A JSON decoder without a hook for floats rounds them before anyone can see their digits.
-    ``"ts"`` cannot occur unescaped inside a JSON string, so only keys are matched.
+    Their quoted keys cannot occur unescaped inside a JSON string, so only keys are matched.
     """
     if len(data) < _SHORT:
-        return _TS.sub(rb'\1"\2"', data) if _LOSSY_BYTES.search(data) else data
+        return _TIME.sub(rb'\1"\2"', data) if _LOSSY_BYTES.search(data) else data
     try:
         text = pl.Series([data.decode()])
     except UnicodeDecodeError:  # no JSON at all: the decoder says so
         return data
-    lossy = text.str.contains(_LOSSY_TS).item()  # several times faster than Python's own search
-    return _TS.sub(rb'\1"\2"', data) if lossy else data
+    lossy = text.str.contains(_LOSSY_TIME).item()  # several times faster than Python's own search
+    return _TIME.sub(rb'\1"\2"', data) if lossy else data
 
 
 def to_ns(values: list[Any]) -> tuple[Ints, Bools]:
