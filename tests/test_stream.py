@@ -178,3 +178,51 @@ def test_a_raw_control_character_inside_a_name_is_kept_and_counted(
     assert data[found["byte"].item() :].startswith(raw.encode())
     assert f"op{raw}300" in trace.ops["name"].to_list()
     assert len(trace.ops) == len(trace.work) == len(events()) // 2
+
+
+WIDE = " " * 200
+"""More than the margin behind a text."""
+
+
+@pytest.mark.parametrize("layout", ['{"{}', "{" + WIDE + '"{}'], ids=["narrow", "wide"])
+@pytest.mark.parametrize("colon", [":", ":" + WIDE], ids=["narrow", "wide"])
+def test_spaces_wider_than_the_margin_are_not_read_beyond_it(layout: str, colon: str) -> None:
+    opening = layout.removesuffix('"{}')
+    texts = [json.dumps(e, separators=(",", colon)) for e in events(80)[1::2]]
+    data = "[" + ",".join(opening + text[1:] for text in texts) + ',{"a"' + colon + "{}}]"
+    agree(data.encode(), least=1)
+
+
+def test_a_colon_unlike_the_others_moves_no_value() -> None:
+    text = json.dumps({"traceEvents": events()})
+    for old, new in (('"pid": 1', '"pid":21'), ('"ts": 2000', '"ts":2000'), ("7}", "7 }")):
+        data = text.replace(old, new, 1)
+        assert data != text
+        agree(data.encode(), least=1)
+
+
+def test_pieces_of_one_event_that_are_as_many_as_the_events_of_another_are_not_mixed_up() -> None:
+    first, *rest = (json.dumps(e, separators=(",", ":")) for e in events(40))
+    nested = first[:-1] + ',"args":{"l":[' + ",".join(rest[:20:2]) + "]}}"
+    pair = rest[0] + " , " + rest[2]
+    agree(f"[{','.join([nested, pair, *rest[::2], *rest[::2]])}]".encode(), block=4_000)
+
+
+@pytest.mark.parametrize("odd", [{"name": ["a"]}, {"name": [1, 2]}, {"dur": [5]}, {"cat": ["k"]}])
+def test_a_list_for_a_value_in_every_event_reads_alike(odd: dict[str, Any]) -> None:
+    agree(json.dumps([{**e, **odd} for e in events(40)]).encode(), block=2_000)
+
+
+def test_long_durations_keep_their_nanoseconds_in_both_readers() -> None:
+    traced = json.dumps(events(40)).replace('"dur": 5', '"dur": 1712195495505324.765')
+    agree(traced.encode(), least=1)
+
+
+def test_objects_inside_flat_events_are_not_taken_for_damage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traced = [{**e, "args": {"l": [{"a": i} for i in range(30)]}} for e in events(20)]
+    monkeypatch.setattr(stream, "BLOCK", 700)
+    data = json.dumps(traced, indent=0).encode()
+    assert sk.load(data).ops.equals(sk.load(traced).ops)
+    assert sk.load(data).meta.events == len(traced)

@@ -41,6 +41,16 @@ class Layout:
         """All that stands between two events, with a brace and a quote at the ends."""
         return b"}" + self.between + self.opening
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether a separator stands inside no event, however damaged.
+
+        In a string there is no line break; but where events are not indented and their members
+        are on lines of their own, it may stand between objects inside them too.
+        """
+        is_flat = b"\n" in self.opening and self.between.endswith(b"\n")
+        return b"\n" in self.separator and not is_flat
+
     def borders(self, text: bytes, size: int) -> tuple[Ints, Ints]:
         """Where the events of a text of that size, which begins with one, start and end."""
         words, codes = words_of(text), np.frombuffer(text, np.uint8, size)
@@ -59,7 +69,8 @@ def are(words: Words, places: Ints, literal: bytes) -> Bools:
     for at in sorted({*range(0, len(literal) - 8, 8), max(len(literal) - 8, 0)}):
         part = literal[at : at + 8]
         mask = np.uint64(2 ** (8 * len(part)) - 1)
-        result &= (words[places + at] & mask) == np.uint64(int.from_bytes(part, "little"))
+        seen = words[np.minimum(places + at, len(words) - 1)]
+        result &= (seen & mask) == np.uint64(int.from_bytes(part, "little"))
     return result
 
 

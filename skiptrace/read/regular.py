@@ -9,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 
-from skiptrace.read.decode import loads, no_gc
+from skiptrace.read.decode import is_list, loads, no_gc
 from skiptrace.read.digits import MARGIN, words_of
 from skiptrace.read.layout import Layout
 from skiptrace.read.names import strings_at
@@ -43,8 +43,12 @@ class Reader:
             return _general(chunk)
         if len(left):
             spans = zip(start[left].tolist(), end[left].tolist(), strict=True)
-            others = _general(self.layout.between.join(text[a:b] for a, b in spans))
-            if others.events != len(left):  # what looked like a border was inside a string
+            pieces = [text[a:b] for a, b in spans]
+            # Else what looks like a border may be inside an event, and these no events at all.
+            if not self.layout.is_clear and not all(map(is_list, pieces)):
+                return _general(chunk)
+            others = _general(self.layout.between.join(pieces))
+            if others.events != len(left):
                 return _general(chunk)
             return merged(part, others, left)
         return part

@@ -76,7 +76,9 @@ class Selection:
                 owner = np.searchsorted(start, at, side="right") - 1
                 ns, known = nanoseconds(text, words, codes, at + len(key) + len(layout.colon))
                 value = np.full(len(start), -1, np.int64)
-                value[owner[known][::-1]] = ns[known][::-1]  # an event's own come first
+                value[owner[known]] = ns[known]
+                # Of an event whose arguments have the key too, or twice, it is unknown.
+                value[owner[np.bincount(owner, minlength=len(start))[owner] > 1]] = -1
                 times.append(value)
             near = ~self._far(*times) | (times[0] < 0) | (times[1] < 0)
             wanted &= near | ~are(words, start, layout.head) | of(self.anywhere)

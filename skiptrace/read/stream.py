@@ -140,8 +140,7 @@ def _in_blocks(
     layout = find_layout(data, first) if first is not None else None
     if first is None or layout is None:
         raise UnfitError
-    # Only a separator with a line break stands in no string, however damaged.
-    of_bytes, mendable = way.of_layout(layout), repair and b"\n" in layout.separator
+    of_bytes, mendable = way.of_layout(layout), repair and layout.is_clear
     workers = cpu_count() or 1
     parts: list[T] = []
     waiting: deque[Future[tuple[T, list[Fault]]]] = deque()

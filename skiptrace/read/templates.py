@@ -159,9 +159,11 @@ class _Shape:
                 raise _NoTemplateError  # of a key that stands twice the last counts
             keys.add(self.key)
             return None
-        outer = len(self.open) == 1
+        outer = len([keys for keys in self.open if keys is not None]) == 1
         columns = _COLUMNS if outer else _ARGUMENTS
-        column = columns.get(self.key or "") if self.timed and keys is not None else None
+        column = columns.get(self.key or "") if self.timed else None
+        if column and keys is None:
+            raise _NoTemplateError  # a list where a value should stand
         if kind == "word" or (outer and self.key in ("ph", "cat") and kind == "text"):
             if column and text != b"null":
                 raise _NoTemplateError
