@@ -40,8 +40,12 @@ _ARGUMENTS = {
     "Collective name": "collective",
 }
 _KINDS = {
-    "start_ns": "time", "dur_ns": "duration", "name": "text", "sync_kind": "text", "collective": "text"
-}  # fmt: skip
+    "start_ns": "time",
+    "dur_ns": "duration",
+    "name": "text",
+    "sync_kind": "text",
+    "collective": "text",
+}
 """Columns that are not integers."""
 _TOKEN = re.compile(
     rb'(?P<space>[ \t\r\n]+)|(?P<text>"[ !#-\[\]-~]*")|(?P<number>-?[0-9][0-9.]*)'
