@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from helpers import Event, call, event, fixture_path, health, kernel, memcpy, me
 
 import skiptrace as sk
 from skiptrace.model.health import MEANINGS
+from skiptrace.read.faults import FAULTS
 
 HALF = {"cat": "cpu_op", "pid": 1, "tid": 1}
 
@@ -40,6 +43,7 @@ CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
     "named_pid": ([op("a", 1, 1, pid="host"), op("b", 1, 1, pid="Spans")], 1, 0, 2),
     "named_tid": ([op("a", 1, 1, tid="main"), op("b", 2, 1, tid="main")], 2, 0, 2),
     "not_understood": ([op("a", 1, 1), event("new", "n", 1, 1), event(None, "n", 1, 1)], 2, 1, 3),
+    "left_out": ([op("a", 1, 1), event("other", "b", 1, 1)], 1, None, 2),
     "duplicate_event": ([op("a", 1, 1), op("a", 1, 1), op("a", 1, 2), op("a", 1, 1)], 2, 1, 4),
     "no_device_work": ([op("a", 1, 1)], 1, None, None),
     "no_operators": ([kernel(1, 1)], 1, None, None),
@@ -77,10 +81,11 @@ CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", MEANINGS)
+@pytest.mark.parametrize("kind", sorted(set(MEANINGS) - set(FAULTS)))
 def test_each_kind_is_found_as_often_as_it_occurs(kind: str) -> None:
     events, count, example, of = CASES[kind]
-    row = sk.load(events).health.filter(kind=kind).row(0, named=True)
+    without = ["other"] if kind == "left_out" else []
+    row = sk.load(events, without=without).health.filter(kind=kind).row(0, named=True)
     assert (row["count"], row["example"]) == (count, example)
     assert row["share"] == (None if of is None else count / of)
     assert row["severity"] == MEANINGS[kind][0]
@@ -92,8 +97,63 @@ def test_a_sound_trace_has_none_of_them(kind: str) -> None:
     assert kind not in health(sk.load([op("all", 0, 1000), *onto_idle(11)]))
 
 
+DOCUMENT = json.dumps({"traceEvents": [op(f"x{i}", 10 * i, 5) for i in range(4)]}).encode()
+AT = DOCUMENT.index(b'"x2"')
+PACKED = gzip.compress(DOCUMENT)
+
+
+def named(written: bytes) -> bytes:
+    """The document with something else for the third name."""
+    return DOCUMENT.replace(b'"x2"', written)
+
+
+# Fault -> (the file, how often, the byte of the first, severity); what it is read as: test_repair.
+DAMAGED: dict[str, tuple[bytes, int, int, str]] = {
+    "truncated_json": (DOCUMENT[:AT], 1, AT, "error"),
+    "lost_event": (DOCUMENT[:AT], 1, DOCUMENT.index(b'{"ph": "X", "name": "x2"'), "error"),
+    "control_character": (named(b'"a\x01b\nc"'), 2, AT + 2, "warning"),
+    "invalid_utf8": (named(b'"a\xffb"'), 1, AT + 2, "warning"),
+    "lone_surrogate": (named(b'"\\ud800"'), 1, AT + 1, "warning"),
+    "invalid_escape": (named(b'"C:\\Users"'), 1, AT + 3, "warning"),
+    "unescaped_quote": (named(b'"say "hi""'), 2, AT + 5, "warning"),
+    "unclosed_string": (named(b'"x2'), 1, AT, "warning"),
+    "single_quotes": (named(b"'x2'"), 1, AT, "warning"),
+    "unquoted_word": (named(b"x2"), 1, AT, "warning"),
+    "not_a_number": (DOCUMENT.replace(b": 5", b": NaN"), 4, DOCUMENT.index(b" 5") + 1, "warning"),
+    "no_value": (named(b"N/A"), 1, AT, "warning"),
+    "python_word": (named(b"True"), 1, AT, "warning"),
+    "odd_number": (named(b"007"), 1, AT, "warning"),
+    "extra_comma": (named(b'"x2",'), 1, AT + 5, "warning"),
+    "missing_comma": (DOCUMENT.replace(b"}, {", b"} {", 1), 1, DOCUMENT.index(b"}, {") + 2,
+                      "warning"),
+    "missing_bracket": (named(b'["x2"'), 1, AT + 7, "warning"),
+    "stray_bracket": (named(b'"x2"]'), 1, AT + 4, "warning"),
+    "comment": (named(b'/* x */ "x2"'), 1, AT, "info"),
+    "too_deep": (named(b"[" * 2000 + b"]" * 2000), 1, AT + 511, "warning"),
+    "junk": (named(b'{"a": 1} @#!'), 1, AT + 9, "error"),
+    "byte_order_mark": (b"\xef\xbb\xbf" + DOCUMENT, 1, 0, "info"),
+    "utf16_or_utf32": (DOCUMENT.decode().encode("utf-16"), 1, 0, "info"),
+    "concatenated_document": (DOCUMENT + b"[{}]", 1, len(DOCUMENT), "warning"),
+    "duplicate_document": (DOCUMENT * 2, 1, len(DOCUMENT), "warning"),
+    "truncated_stream": (PACKED[:-8], 1, len(DOCUMENT), "error"),
+    "damaged_stream": (PACKED + b"no member", 1, len(DOCUMENT), "error"),
+    "bad_checksum": (PACKED[:-8] + bytes(8), 1, len(DOCUMENT), "error"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_each_fault_of_a_file_is_a_row_with_its_byte(kind: str) -> None:
+    data, count, byte, severity = DAMAGED[kind]
+    row = sk.load(data).health.filter(kind=kind).row(0, named=True)
+    assert (row["count"], row["byte"], row["severity"]) == (count, byte, severity)
+    assert row["excerpt"]
+    assert (row["share"], row["example"]) == (None, None)
+    assert row["meaning"] == FAULTS[kind]
+
+
 def test_every_kind_says_what_it_means_and_what_it_touches() -> None:
-    assert set(CASES) == set(MEANINGS)
+    assert set(CASES) == set(MEANINGS) - set(FAULTS)
+    assert set(DAMAGED) == set(FAULTS)
     for severity, meaning, affects in MEANINGS.values():
         assert severity in ("info", "warning", "error")
         assert meaning
