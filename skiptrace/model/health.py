@@ -11,6 +11,7 @@ from skiptrace.model.schema import HEALTH
 from skiptrace.read.faults import FAULTS, Fault
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
+    "events": ("info", "events in the file, by what they are", "none"),
     "unknown_phase": (
         "warning",
         "events whose phase is missing or unknown, or that are no object",
@@ -19,6 +20,11 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     "unparsed_time": ("error", "events without a usable time: left out", "all"),
     "missing_duration": ("warning", "complete events without a duration: taken as 0", "all"),
     "negative_duration": ("warning", "events that end before they start: taken as 0", "all"),
+    "zero_duration": (
+        "info",
+        "operators, calls and works of no duration: shorter than the writer's clock tells",
+        "akd_ns, busy and idle",
+    ),
     "unclosed_begin": (
         "warning",
         "begin events that never end: taken to last to the end of the trace",
@@ -45,6 +51,16 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "launched outside the window: kept in busy and idle, in no launch figure",
         "tklqt, step sums",
     ),
+    "call_missing": (
+        "warning",
+        "of those, work whose call is missing among the calls recorded, by its id",
+        "tklqt, step sums",
+    ),
+    "ambiguous_correlation": (
+        "warning",
+        "work whose correlation several calls have that lie apart: linked to the first",
+        "tklqt, step sums",
+    ),
     "work_without_id": ("warning", "work without a correlation id: cannot be linked", "tklqt"),
     "linked_by_external_id": (
         "info",
@@ -61,12 +77,34 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "launches whose work starts before them (clocks disagree): t_l taken as 0",
         "tklqt",
     ),
+    "launch_without_work": (
+        "warning",
+        "calls named as kernel launches without work: captured, not recorded, or run later",
+        "step sums, busy and idle",
+    ),
     "launch_without_op": ("info", "launches outside every operator", "by op, root_op"),
     "launch_outside_steps": ("info", "launches outside every step", "by step, summary"),
     "graph_without_work": (
         "warning",
         "graph launches without any work: the profiler did not record inside",
         "all",
+    ),
+    "graph_incomplete": (
+        "warning",
+        "graph launches that stop short of another launch of the same works",
+        "all",
+    ),
+    "step_cut": (
+        "warning",
+        "steps that reach beyond the recording, or whose last kernel launches have no work",
+        "these steps",
+    ),
+    "profiler_overhead": ("info", "times in which the profiler itself worked", "idle causes"),
+    "disturbed_launch": ("info", "launches during which the profiler itself worked", "tklqt"),
+    "profiler_options": (
+        "info",
+        "what the profiler was asked to record beside times, which slows the host down",
+        "host times, busy and idle",
     ),
     "badly_nested_op": (
         "warning",

@@ -12,6 +12,7 @@ import polars as pl
 
 from skiptrace.errors import SaveError, StepError
 from skiptrace.model import categories as cats
+from skiptrace.model.doubts import note_doubts
 from skiptrace.model.events import Events, split_by_role
 from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
@@ -152,9 +153,11 @@ def _build(raw: RawEvents, read: Read[Part], source: Source, wanted: Steps | Non
         "python": conform(events.python, SCHEMA["python"]),
         "steps": steps,
     }
+    meta = build_meta(source.name, raw.events, read.header, raw.threads)
+    note_doubts(findings, frames, events, meta)
     return Trace(
         **frames,
-        meta=build_meta(source.name, raw.events, read.header, raw.threads),
+        meta=meta,
         health=findings.frame(),
         window=None,
         whole=Whole(
@@ -180,7 +183,6 @@ class _Linked(NamedTuple):
     work: pl.DataFrame
     launches: pl.DataFrame
     floors: Floors
-    negative: int
     fallbacks: int
 
 
@@ -213,7 +215,6 @@ def _note_links(
         .filter(~pl.col("correlation").is_first_distinct())
     )
     findings.add_rows("shared_correlation", again, len(calls))
-    findings.add("negative_launch_time", linked.negative, len(launches))
     findings.add_rows("launch_without_op", launches.filter(pl.col("op").is_null()), len(launches))
     findings.add_rows(
         "launch_outside_steps", launches.filter(pl.col("step").is_null()), len(launches)
