@@ -22,3 +22,6 @@ KNEE = 2.0
 
 DEVICE_SHARE = 0.5
 """A sweep has turned where the device works at least this share of the latency."""
+
+DOUBT_SHARE = 0.01
+"""A finding of less than this share of the events that could have it makes no figure doubtful."""

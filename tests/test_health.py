@@ -7,10 +7,22 @@ import json
 from typing import Any
 
 import pytest
-from helpers import Event, call, event, fixture_path, health, kernel, memcpy, memset, op, python, step
+from helpers import (
+    Event,
+    call,
+    event,
+    fixture_path,
+    health,
+    kernel,
+    memcpy,
+    memset,
+    op,
+    python,
+    step,
+)
 
 import skiptrace as sk
-from skiptrace.model.health import MEANINGS
+from skiptrace.model.health import DOUBTFUL, MEANINGS
 from skiptrace.read.faults import FAULTS
 
 HALF = {"cat": "cpu_op", "pid": 1, "tid": 1}
@@ -259,7 +271,9 @@ def test_real_traces_have_no_other_findings(name: str, kinds: set[str]) -> None:
 
 def test_what_events_are_is_told_with_their_number() -> None:
     events = [op("a", 1, 1), event("new", "n", 1, 1), event(None, "n", 1, 1), {"ph": "s"}]
-    meanings = dict(sk.load([*events, event("new", "m", 2, 1)]).health.select("kind", "meaning").rows())
+    meanings = dict(
+        sk.load([*events, event("new", "m", 2, 1)]).health.select("kind", "meaning").rows()
+    )
     assert meanings["events"].endswith("(ops: 1, in no frame: 4)")
     assert meanings["not_understood"].endswith("(new: 2, no category: 1)")
 
@@ -283,3 +297,27 @@ def test_a_step_given_beyond_the_recording_is_cut() -> None:
     found = sk.load(events, steps=steps).health.filter(kind="step_cut")
     assert found["count"].item() == 2
     assert {"late", "early"} == set(found["meaning"].item().rpartition("(")[2][:-1].split(", "))
+
+
+def test_the_grade_is_that_of_the_worst_finding() -> None:
+    sound = [op("all", 0, 2000), *onto_idle(100)]
+    assert sk.load(sound).grade == "good"
+    assert sk.load([*sound, kernel(5, 1)]).grade == "good"  # less than 1 %
+    unlinked = [kernel(5, 1), kernel(7, 1)]
+    assert sk.load([*sound, *unlinked]).grade == "usable: work_without_id (2)"
+    assert sk.load([*sound, *unlinked, op("b", "soon", 1)]).grade == (
+        "doubtful: unparsed_time (1), work_without_id (2)"
+    )
+    many = [*unlinked, op("b", "soon", 1), *(op("c", 1, -1) for _ in range(9))]
+    assert sk.load([*sound, *many]).grade == (
+        "doubtful: unparsed_time (1), negative_duration (9), duplicate_event (8) and 1 more"
+    )
+    assert sk.load([*sound, *unlinked]).between(0, 9000).grade == "usable: work_without_id (2)"
+
+
+def test_what_makes_a_verb_doubtful_is_a_finding_that_weighs() -> None:
+    assert set(DOUBTFUL) <= set(MEANINGS)
+    assert {MEANINGS[kind][0] for kind in DOUBTFUL} == {"error", "warning"}
+    errors = {kind for kind, (severity, _, _) in MEANINGS.items() if severity == "error"}
+    assert errors - {"no_device_work"} <= set(DOUBTFUL)
+    assert all(callable(getattr(sk, verb)) for verbs in DOUBTFUL.values() for verb in verbs)

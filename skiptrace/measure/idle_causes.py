@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
 from skiptrace.measure.keys import check_key, largest_first
 from skiptrace.model.nesting import link_to_row
@@ -38,6 +39,7 @@ def idle_causes(trace: Trace, by: str = "cause") -> pl.DataFrame:
         `by` is none of those.
     """
     check_key("by", by, IDLE_KEYS)
+    warn_of_doubts(trace, "idle_causes")
     if by == "cause":
         return by_cause(gap_causes(trace))
     if by == "activity":

@@ -51,7 +51,8 @@ def _note_clocks(findings: Findings, launches: pl.DataFrame, work: pl.DataFrame)
         .filter(pl.col("skew") > 0)
     )
     if len(early):
-        detail = f"by {early['skew'].max()} ns at most"
+        most = int(early["skew"].max())  # type: ignore[arg-type]
+        detail = f"by {most} ns at most"
         example = int(early["id"].min())  # type: ignore[arg-type]
         findings.add("negative_launch_time", len(early), len(launches), example, detail)
 
@@ -73,7 +74,7 @@ def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> No
     ).filter(
         (pl.col("pid") != pl.col("pid_first"))
         | (pl.col("tid") != pl.col("tid_first"))
-        | (_END > pl.col("first_end"))
+        | (pl.col("first_end") < _END)
     )
     doubtful = work.filter(pl.col("correlation").is_in(apart["correlation"].unique().implode()))
     findings.add_rows("ambiguous_correlation", doubtful, len(work))
@@ -111,7 +112,7 @@ def _short_graphs(launches: pl.DataFrame, work: pl.DataFrame) -> tuple[int, pl.D
         works.join(longest, on=["device", "begin", "place"], how="left", suffix="_longest")
         .group_by("launch")
         .agg(
-            short=(pl.col("name").eq_missing("name_longest")).all()
+            short=pl.col("name").eq_missing(pl.col("name_longest")).all()
             & (pl.col("count") < pl.col("count_longest")).all()
         )
         .filter("short")
@@ -130,7 +131,7 @@ def _note_steps(findings: Findings, frames: Frames, events: Events, lost: pl.Dat
     )
     cut = steps.filter(
         (pl.col("start_ns") < first)
-        | (_END > last)
+        | (last < _END)
         | pl.col("name").is_in(lacking["step"].drop_nulls().implode())
     )
     detail = ", ".join(cut["name"].head(4))

@@ -9,6 +9,7 @@ import polars as pl
 
 from skiptrace.model.schema import HEALTH
 from skiptrace.read.faults import FAULTS, Fault
+from skiptrace.thresholds import DOUBT_SHARE
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
     "events": ("info", "events in the file, by what they are", "none"),
@@ -145,6 +146,38 @@ MEANINGS |= {
     )
     for kind, meaning in FAULTS.items()
 }
+
+
+_LAUNCH_FIGURES = ("tklqt", "summary", "boundedness", "launch_floor")
+_VERBS = (*_LAUNCH_FIGURES, "idle_gaps", "idle_causes", "top_kernels", "fusion")
+DOUBTFUL: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("unparsed_time", *_LOST), _VERBS),
+    **dict.fromkeys(("missing_duration", "negative_duration", "graph_incomplete"), _VERBS),
+    "graph_without_work": _VERBS,
+    "negative_launch_time": _LAUNCH_FIGURES,
+    "work_without_id": (*_LAUNCH_FIGURES, "fusion"),
+    "call_missing": (*_LAUNCH_FIGURES, "fusion"),
+    "ambiguous_correlation": (*_LAUNCH_FIGURES, "fusion"),
+}
+"""Kind -> the verbs that warn of it where it is frequent: their figures may be wrong."""
+
+
+def weighty(health: pl.DataFrame) -> pl.DataFrame:
+    """Errors, and warnings but for those of less than `DOUBT_SHARE` of what could have them."""
+    frequent = pl.col("share").fill_null(1) >= DOUBT_SHARE
+    severity = pl.col("severity")
+    return health.filter((severity == "error") | ((severity == "warning") & frequent))
+
+
+def grade_of(health: pl.DataFrame) -> str:
+    """``doubtful`` with an error, ``usable`` with a warning that weighs, else ``good``."""
+    found = weighty(health)
+    if found.is_empty():
+        return "good"
+    grade = "doubtful" if (found["severity"] == "error").any() else "usable"
+    worst = [f"{kind} ({count:,})" for kind, count in found.select("kind", "count").head(3).rows()]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"{grade}: {', '.join(worst)}{more}"
 
 
 class _Row(NamedTuple):
