@@ -21,7 +21,7 @@ SOUND: list[Event] = [
     *(kernel(10 * i + 4, 2, i + 1) for i in range(12)),
 ]
 LOST = op("lost", "soon", 1)
-EARLY = [call("c", 200, 1, 50), kernel(199, 1, 50)]
+EMPTY = [call("cudaGraphLaunch", 200, 1, 50)]
 
 VERBS: dict[str, Callable[[sk.Trace], Any]] = {
     verb: getattr(sk, verb) for verbs in DOUBTFUL.values() for verb in verbs
@@ -49,26 +49,21 @@ def test_a_verb_warns_once_of_what_is_lost_and_says_where(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_warns_of_what_touches_it_alone(verb: str) -> None:
-    found = warned(lambda: VERBS[verb](sk.load([*SOUND, *EARLY])))
-    assert len(found) == (verb in DOUBTFUL["negative_launch_time"])
+def test_a_sound_trace_gives_no_warning(verb: str) -> None:
     assert not warned(lambda: VERBS[verb](sk.load(SOUND)))
 
 
 def test_each_kind_is_warned_of_apart_and_each_trace() -> None:
-    events = [*SOUND, *EARLY, LOST]
-    trace = sk.load(events)
-    assert len(warned(lambda: sk.idle_gaps(trace))) == 1
-    assert len(warned(lambda: sk.tklqt(trace))) == 1
-    assert not warned(lambda: sk.summary(trace))
-    assert len(warned(lambda: sk.boundedness(sk.load(events)))) == 2
+    trace = sk.load([*SOUND, *EMPTY, LOST])
+    assert len(warned(lambda: sk.idle_gaps(trace))) == 2
+    assert not warned(lambda: sk.tklqt(trace))
     assert len(warned(lambda: sk.tklqt(pickle.loads(pickle.dumps(trace))))) == 2
 
 
 def test_what_is_rare_is_no_reason_to_warn() -> None:
-    many = [call("c", 300 + i, 1, 100 + i) for i in range(100)]
+    many = [call("cudaGraphLaunch", 300 + i, 1, 100 + i) for i in range(100)]
     many += [kernel(900 + i, 1, 100 + i) for i in range(100)]
-    assert not warned(lambda: sk.tklqt(sk.load([*many, *EARLY])))
+    assert not warned(lambda: sk.tklqt(sk.load([*many, *EMPTY])))
 
 
 def test_a_saved_trace_warns_too(tmp_path: Path) -> None:

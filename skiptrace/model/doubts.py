@@ -66,9 +66,10 @@ def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> No
     lost = unlinked.filter(pl.col("correlation") >= earliest)
     findings.add_rows("call_missing", lost, len(work))
     shared = known.filter(pl.col("correlation").is_duplicated())
-    first = shared.sort("start_ns", -pl.col("dur_ns"), "id").unique(
-        "correlation", keep="first", maintain_order=True
-    )
+    shared = shared.sort("start_ns", -pl.col("dur_ns"), "id")
+    outermost = pl.col("correlation").is_first_distinct()
+    findings.add_rows("shared_correlation", shared.filter(~outermost), len(calls))
+    first = shared.filter(outermost)
     apart = shared.join(
         first.select("correlation", "pid", "tid", first_end=_END), on="correlation", suffix="_first"
     ).filter(
@@ -123,9 +124,9 @@ def _short_graphs(launches: pl.DataFrame, work: pl.DataFrame) -> tuple[int, pl.D
 def _note_steps(findings: Findings, frames: Frames, events: Events, lost: pl.DataFrame) -> None:
     """Steps that reach beyond the recording, or whose last kernel launches have no work."""
     steps, (first, last) = frames["steps"], events.span
-    kernels = frames["launches"].filter(pl.col("kernels") > 0)
-    worked = kernels.group_by("step").agg(worked=pl.col("start_ns").max())
     tail = lost.group_by("step").agg(tail=pl.col("start_ns").max())
+    kernels = frames["launches"].filter((pl.col("kernels") > 0) & (len(tail) > 0))
+    worked = kernels.group_by("step").agg(worked=pl.col("start_ns").max())
     lacking = tail.join(worked, on="step", how="left").filter(
         pl.col("tail") > pl.col("worked").fill_null(pl.col("tail") - 1)
     )

@@ -148,17 +148,13 @@ MEANINGS |= {
 }
 
 
-_LAUNCH_FIGURES = ("tklqt", "summary", "boundedness", "launch_floor")
-_VERBS = (*_LAUNCH_FIGURES, "idle_gaps", "idle_causes", "top_kernels", "fusion")
-DOUBTFUL: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("unparsed_time", *_LOST), _VERBS),
-    **dict.fromkeys(("missing_duration", "negative_duration", "graph_incomplete"), _VERBS),
-    "graph_without_work": _VERBS,
-    "negative_launch_time": _LAUNCH_FIGURES,
-    "work_without_id": (*_LAUNCH_FIGURES, "fusion"),
-    "call_missing": (*_LAUNCH_FIGURES, "fusion"),
-    "ambiguous_correlation": (*_LAUNCH_FIGURES, "fusion"),
-}
+_VERBS = (
+    "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
+    "fusion",
+)  # fmt: skip
+DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("unparsed_time", *_LOST, "graph_without_work"), _VERBS
+)
 """Kind -> the verbs that warn of it where it is frequent: their figures may be wrong."""
 
 

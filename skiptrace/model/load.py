@@ -209,12 +209,6 @@ def _note_links(
     findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
     findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
     findings.add("linked_by_external_id", linked.fallbacks, len(works))
-    again = (
-        calls.filter(valid_id())
-        .sort("start_ns", -pl.col("dur_ns"), "id")
-        .filter(~pl.col("correlation").is_first_distinct())
-    )
-    findings.add_rows("shared_correlation", again, len(calls))
     findings.add_rows("launch_without_op", launches.filter(pl.col("op").is_null()), len(launches))
     findings.add_rows(
         "launch_outside_steps", launches.filter(pl.col("step").is_null()), len(launches)
