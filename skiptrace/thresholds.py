@@ -26,3 +26,5 @@ DEVICE_SHARE = 0.5
 
 WORTH = 0.01
 """Advice that gains less than this share of a step's latency is not given."""
+DOUBT_SHARE = 0.01
+"""A finding of less than this share of the events that could have it makes no figure doubtful."""

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.schema import FUSION_CANDIDATES, FUSION_SAVINGS, conform, empty
@@ -87,6 +88,7 @@ def fusion(
     ``K_eager / K_fused``: arXiv 2504.11750.
     """
     sizes = _checked(lengths, threshold)
+    warn_of_doubts(trace, "fusion")
     kernels = kernel_runs(trace, across_sync=across_sync)
     eager = int((trace.launches["kernels"] > 0).sum())
     if kernels.frame.is_empty():

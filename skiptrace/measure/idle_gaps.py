@@ -11,6 +11,7 @@ import polars as pl
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import Host, host_of, named
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
@@ -48,6 +49,7 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
     the launch, and python, dataloader, alloc and copy make at most half of the gap; else the
     largest activity.
     """
+    warn_of_doubts(trace, "idle_gaps")
     gaps = gap_causes(trace)
     if gaps.is_empty():
         return empty(IDLE_GAPS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
 from skiptrace.measure.keys import check_key, largest_first
 from skiptrace.model.nesting import link_to_row
@@ -15,6 +16,7 @@ from skiptrace.model.trace import Trace
 def idle_by(trace: Trace, by: str) -> pl.DataFrame:
     """The idle time of `idle_gaps` by any key of `idle_causes`."""
     check_key("by", by, IDLE_KEYS)
+    warn_of_doubts(trace, "idle_causes")
     if by == "cause":
         return by_cause(gap_causes(trace))
     if by == "activity":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from skiptrace.errors import FloorError
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.model.rounding import median_of, quantile_of
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import MIN_IDLE_LAUNCHES
@@ -55,6 +56,7 @@ def launch_floor(trace: Trace) -> LaunchFloor:
     ----------
     The null-kernel experiment of arXiv 2504.11750.
     """
+    warn_of_doubts(trace, "launch_floor")
     launches = trace.launches.filter(pl.col("kind") == "kernel")
     if launches.is_empty():
         raise FloorError.no_launches(trace.meta.source)

@@ -7,6 +7,7 @@ import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
 from skiptrace.measure.behaviour import Host, host_of, thread_intervals
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
@@ -52,6 +53,7 @@ def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl
     IL, AKD and GPU idle: arXiv 2504.11750. HDBI: after TaxBreak, arXiv 2603.12465.
     """
     check_key("by", by, ("step", "trace"))
+    warn_of_doubts(trace, "summary")
     return figures(trace, by, floor, host_of(trace))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.model.launches import Floor, given_floors, split
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
@@ -53,6 +54,12 @@ def tklqt(
     Architectures", ISPASS 2025, arXiv 2504.11750. The split and its floor are skiptrace's own.
     """
     keys = check_keys(by, TKLQT_KEYS)
+    warn_of_doubts(trace, "tklqt")
+    return launch_times(trace, keys, floor)
+
+
+def launch_times(trace: Trace, keys: list[str], floor: Floor | None) -> pl.DataFrame:
+    """The rows of `tklqt`."""
     launches = kernel_launches(trace, floor)
     for key in keys:
         launches = _with_key(trace, launches, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
 from skiptrace.model.rounding import mean_of
 from skiptrace.model.schema import TOP_KERNELS, conform
@@ -37,6 +38,12 @@ def top_kernels(trace: Trace, k: int = 10, by: str = "time") -> pl.DataFrame:
     order = {"time": "kernel_ns", "count": "count"}[check_key("by", by, ("time", "count"))]
     if k < 0:
         raise UnknownKeyError.of("k", k, ["0 or more"])
+    warn_of_doubts(trace, "top_kernels")
+    return ranked(trace, k, order)
+
+
+def ranked(trace: Trace, k: int, order: str) -> pl.DataFrame:
+    """The rows of `top_kernels`, by a column."""
     dur = pl.col("dur_ns")
     kernels = trace.work.filter(pl.col("kind") == "kernel")
     frame = (

@@ -58,7 +58,8 @@ DATALOADER = r"DataLoader"
 """Annotations and operators under which the host prepares input."""
 
 LAUNCH_GRAPH = r"(?i)GraphLaunch"
-"""Only for health: a graph launch whose works seem to be missing. Never decides a link."""
+LAUNCH_KERNEL = r"(?i)Launch(?:Cooperative|Host)?Kernel|AppendLaunch|EnqueueKernelLaunch"
+"""Both only for health: launches whose works seem to be missing. Neither decides a link."""
 
 
 def is_call() -> pl.Expr:

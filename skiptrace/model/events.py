@@ -37,7 +37,7 @@ class Events:
     duplicates: tuple[int, int | None]
     """Events equal to an earlier one in all columns: how many, and the first."""
     not_understood: tuple[int, int | None, list[str]]
-    """Events of unknown categories: how many, the first, and some of the categories."""
+    """Events of unknown categories: how many, the first, and the most frequent of them."""
 
 
 def split_by_role(raw: RawEvents) -> Events:
@@ -45,7 +45,7 @@ def split_by_role(raw: RawEvents) -> Events:
     rows = _rows_by_role(raw)
     host = {role: raw.frame(HOST, rows[role]) for role in cats.ON_HOST}
     unknown = rows["not understood"]
-    names = raw.frame(["cat"], unknown)["cat"].fill_null("no category").unique().sort()
+    names = raw.frame(["cat"], unknown)["cat"].fill_null("no category").value_counts(sort=True)
     work = raw.frame((*_CALL, "device", "stream"), rows["work"]).with_columns(
         _kinds(raw, rows["work"]),
         device=pl.coalesce("device", "pid"),
@@ -66,7 +66,11 @@ def split_by_role(raw: RawEvents) -> Events:
         collectives=work["id"].gather(np.flatnonzero(is_collective)),
         span=(int(start.min()), int((start + dur).max())) if len(start) else (0, 0),
         duplicates=_duplicates(raw),
-        not_understood=(len(unknown), _first(raw.ids[unknown]), names.head(8).to_list()),
+        not_understood=(
+            len(unknown),
+            _first(raw.ids[unknown]),
+            [f"{name}: {count:,}" for name, count in names.head(8).iter_rows()],
+        ),
     )
     for columns in (raw.numbers, raw.null, raw.codes):
         columns.clear()

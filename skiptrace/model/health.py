@@ -9,8 +9,10 @@ import polars as pl
 
 from skiptrace.model.schema import HEALTH
 from skiptrace.read.faults import FAULTS, Fault
+from skiptrace.thresholds import DOUBT_SHARE
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
+    "events": ("info", "events in the file, by what they are", "none"),
     "unknown_phase": (
         "warning",
         "events whose phase is missing or unknown, or that are no object",
@@ -19,6 +21,11 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     "unparsed_time": ("error", "events without a usable time: left out", "all"),
     "missing_duration": ("warning", "complete events without a duration: taken as 0", "all"),
     "negative_duration": ("warning", "events that end before they start: taken as 0", "all"),
+    "zero_duration": (
+        "info",
+        "operators, calls and works of no duration: shorter than the writer's clock tells",
+        "akd_ns, busy and idle",
+    ),
     "unclosed_begin": (
         "warning",
         "begin events that never end: taken to last to the end of the trace",
@@ -45,6 +52,16 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "launched outside the window: kept in busy and idle, in no launch figure",
         "tklqt, step sums",
     ),
+    "call_missing": (
+        "warning",
+        "of those, work whose call is missing among the calls recorded, by its id",
+        "tklqt, step sums",
+    ),
+    "ambiguous_correlation": (
+        "warning",
+        "work whose correlation several calls have that lie apart: linked to the first",
+        "tklqt, step sums",
+    ),
     "work_without_id": ("warning", "work without a correlation id: cannot be linked", "tklqt"),
     "linked_by_external_id": (
         "info",
@@ -61,12 +78,34 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "launches whose work starts before them (clocks disagree): t_l taken as 0",
         "tklqt",
     ),
+    "launch_without_work": (
+        "warning",
+        "calls named as kernel launches without work: captured, not recorded, or run later",
+        "step sums, busy and idle",
+    ),
     "launch_without_op": ("info", "launches outside every operator", "by op, root_op"),
     "launch_outside_steps": ("info", "launches outside every step", "by step, summary"),
     "graph_without_work": (
         "warning",
         "graph launches without any work: the profiler did not record inside",
         "all",
+    ),
+    "graph_incomplete": (
+        "warning",
+        "graph launches that stop short of another launch of the same works",
+        "all",
+    ),
+    "step_cut": (
+        "warning",
+        "steps that reach beyond the recording, or whose last kernel launches have no work",
+        "these steps",
+    ),
+    "profiler_overhead": ("info", "times in which the profiler itself worked", "idle causes"),
+    "disturbed_launch": ("info", "launches during which the profiler itself worked", "tklqt"),
+    "profiler_options": (
+        "info",
+        "what the profiler was asked to record beside times, which slows the host down",
+        "host times, busy and idle",
     ),
     "badly_nested_op": (
         "warning",
@@ -107,6 +146,34 @@ MEANINGS |= {
     )
     for kind, meaning in FAULTS.items()
 }
+
+
+_VERBS = (
+    "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
+    "fusion",
+)  # fmt: skip
+DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("unparsed_time", *_LOST, "graph_without_work"), _VERBS
+)
+"""Kind -> the verbs that warn of it where it is frequent: their figures may be wrong."""
+
+
+def weighty(health: pl.DataFrame) -> pl.DataFrame:
+    """Errors, and warnings but for those of less than `DOUBT_SHARE` of what could have them."""
+    frequent = pl.col("share").fill_null(1) >= DOUBT_SHARE
+    severity = pl.col("severity")
+    return health.filter((severity == "error") | ((severity == "warning") & frequent))
+
+
+def grade_of(health: pl.DataFrame) -> str:
+    """``doubtful`` with an error, ``usable`` with a warning that weighs, else ``good``."""
+    found = weighty(health)
+    if found.is_empty():
+        return "good"
+    grade = "doubtful" if (found["severity"] == "error").any() else "usable"
+    worst = [f"{kind} ({count:,})" for kind, count in found.select("kind", "count").head(3).rows()]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"{grade}: {', '.join(worst)}{more}"
 
 
 class _Row(NamedTuple):

@@ -36,8 +36,8 @@ class Floors(NamedTuple):
     """``median`` of launches onto an idle device, ``smallest``, ``kernel``, ``none``, ``given``."""
 
 
-def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, Floors, int]:
-    """The launches in time order, their floors, and how many had a negative t_l.
+def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, Floors]:
+    """The launches in time order, and their floors.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFram
 
     Returns
     -------
-    (columns of `LAUNCHES` but ``op``, ``root_op`` and ``step``, floors, count)
+    (columns of `LAUNCHES` but ``op``, ``root_op`` and ``step``, floors)
     """
     start = work["start_ns"].to_numpy()
     linked = np.flatnonzero(work["launch"].is_not_null().to_numpy())
@@ -87,13 +87,12 @@ def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFram
         ahead_ns=stream_end - begin,
         found_idle=(device_end <= begin).fill_null(value=False),
     )
-    negative = int((launches["t"] < 0).sum())
     launches = launches.with_columns(
         kind=pl.when(pl.col("works") > 1).then(pl.lit("graph")).otherwise("only"),
         tklqt_ns=pl.max_horizontal("t", 0),
     )
     floors = find_floors(launches)
-    return split(launches, floors), floors, negative
+    return split(launches, floors), floors
 
 
 def _earlier_end(

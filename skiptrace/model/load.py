@@ -12,6 +12,7 @@ import polars as pl
 
 from skiptrace.errors import SaveError, StepError
 from skiptrace.model import categories as cats
+from skiptrace.model.doubts import note_doubts
 from skiptrace.model.events import Events, split_by_role
 from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
@@ -152,9 +153,11 @@ def _build(raw: RawEvents, read: Read[Part], source: Source, wanted: Steps | Non
         "python": conform(events.python, SCHEMA["python"]),
         "steps": steps,
     }
+    meta = build_meta(source.name, raw.events, read.header, raw.threads)
+    note_doubts(findings, frames, events, meta)
     return Trace(
         **frames,
-        meta=build_meta(source.name, raw.events, read.header, raw.threads),
+        meta=meta,
         health=findings.frame(),
         window=None,
         whole=Whole(
@@ -180,7 +183,6 @@ class _Linked(NamedTuple):
     work: pl.DataFrame
     launches: pl.DataFrame
     floors: Floors
-    negative: int
     fallbacks: int
 
 
@@ -209,14 +211,6 @@ def _note_links(
     findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
     findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
     findings.add("linked_by_external_id", linked.fallbacks, len(works))
-    again = (
-        calls.select("id", "start_ns", "dur_ns", "correlation")
-        .filter(valid_id())
-        .sort("start_ns", -pl.col("dur_ns"), "id")
-        .filter(~pl.col("correlation").is_first_distinct())
-    )
-    findings.add_rows("shared_correlation", again, len(calls))
-    findings.add("negative_launch_time", linked.negative, len(launches))
     for kind, column in (("launch_without_op", "op"), ("launch_outside_steps", "step")):
         outside = launches.select("id", column).filter(pl.col(column).is_null())
         findings.add_rows(kind, outside, len(launches))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from skiptrace.model.arguments import SavedArguments, arguments_frame, find_arguments
+from skiptrace.model.health import grade_of
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
 from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
@@ -40,6 +41,11 @@ class Whole:
     def index(self) -> Index:
         """Finds rows of the recording in time that depends on what is found alone."""
         return _build_index(self)
+
+    @cached_property
+    def warned(self) -> set[str]:
+        """Kinds of health that a verb has warned of already, in the recording or a window."""
+        return set()
 
     def __getstate__(self) -> dict[str, Any]:
         return _own_fields(self)
@@ -85,6 +91,15 @@ class Trace:
             f"{len(self.launches):,} launches, {len(self.work):,} works, "
             f"{len(self.steps):,} steps{window}>"
         )
+
+    @property
+    def grade(self) -> str:
+        """Health in a line: how far to trust the figures, and the worst findings with their counts.
+
+        ``doubtful``: health has an error; ``usable``: it has a warning, of at least 1 % of what
+        could show it; ``good``: neither.
+        """
+        return grade_of(self.health)
 
     def step(self, key: int | str) -> Trace:
         """One step as a trace.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from skiptrace.measure.behaviour import host_of
+from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
-from skiptrace.measure.summary import summary
+from skiptrace.measure.summary import figures
 from skiptrace.model.launches import Floor, given_floors
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema import BOUNDEDNESS, conform
@@ -62,7 +64,8 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
         `by` is neither ``step`` nor ``trace``.
     """
     check_key("by", by, ("step", "trace"))
-    return verdicts(trace, summary(trace, floor=floor), by, floor)
+    warn_of_doubts(trace, "boundedness")
+    return verdicts(trace, figures(trace, "step", floor, host_of(trace)), by, floor)
 
 
 def verdicts(trace: Trace, steps: pl.DataFrame, by: str, floor: Floor | None) -> pl.DataFrame:
@@ -121,7 +124,7 @@ def _with_path(frame: pl.DataFrame, trace: Trace, steps: Steps) -> pl.DataFrame:
 
 def _pooled(trace: Trace, steps: pl.DataFrame, floor: Floor | None) -> pl.DataFrame:
     if len(steps) == 1 or steps["il_ns"].is_null().all():
-        frame = summary(trace, "trace", floor=floor)
+        frame = figures(trace, "trace", floor, host_of(trace))
         return _with_path(frame, trace, steps_of(trace, "trace", frame))
     judged = steps.filter(pl.col("il_ns").is_not_null())
     sums = judged.select(

@@ -85,7 +85,7 @@ def find_layout(data: bytes, start: int) -> Layout | None:
     text = data[start : start + 262_144].decode("utf-8", "replace")
     try:
         _, end = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     between = _BETWEEN.match(data, start + len(text[:end].encode()))
     colon = _COLON.search(data, start)

@@ -12,8 +12,8 @@ from skiptrace.measure.blame import blame
 from skiptrace.measure.idle_gaps import gap_causes
 from skiptrace.measure.idle_sums import by_activity, by_cause
 from skiptrace.measure.summary import figures, lead_ns
-from skiptrace.measure.tklqt import tklqt
-from skiptrace.measure.top_kernels import top_kernels
+from skiptrace.measure.tklqt import launch_times
+from skiptrace.measure.top_kernels import ranked
 from skiptrace.model.launches import Floor
 from skiptrace.model.steps import is_one_step
 from skiptrace.model.trace import Trace
@@ -33,6 +33,8 @@ class Report:
     """The verdict, in one sentence."""
     advice: str
     """What to do about the limit: the device, or where most idle time comes from."""
+    grade: str
+    """How far to trust the figures, in one line."""
     verdict: pl.DataFrame
     steps: pl.DataFrame
     boundedness: pl.DataFrame
@@ -52,7 +54,7 @@ class Report:
             for name, value in vars(self).items()
             if isinstance(value, pl.DataFrame)
         }
-        texts = {"source": self.source, "sentence": self.sentence, "advice": self.advice}
+        texts = {name: value for name, value in vars(self).items() if isinstance(value, str)}
         return {"schema": SCHEMA, **texts, **frames}
 
 
@@ -64,17 +66,18 @@ def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
     gaps = gap_causes(inside, host)
     if not is_one_step(trace.steps):
         gaps = gaps.filter(pl.col("step").is_not_null())
-    idle, behind, kernels = by_cause(gaps), blame(inside, gaps), top_kernels(inside)
+    idle, behind, kernels = by_cause(gaps), blame(inside, gaps), ranked(inside, 10, "kernel_ns")
     return Report(
         source=trace.meta.source,
         sentence=verdict_sentence(verdict, by_step, trace.health),
         advice=advice_sentences(
             verdict["verdict"].item(), steps, idle, behind, kernels, lead_ns(trace, steps)
         ),
+        grade=trace.grade,
         verdict=verdict,
         steps=steps,
         boundedness=by_step,
-        tklqt=tklqt(inside, "root_op", floor=floor),
+        tklqt=launch_times(inside, ["root_op"], floor),
         idle=idle,
         activities=by_activity(gaps),
         behind=behind,

@@ -25,6 +25,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(Text(report.sentence, style="bold"))
     if report.advice:
         console.print(Text(report.advice))
+    if report.grade != "good":
+        console.print(Text(f"Trace {report.grade}."))
     wide = max(16, console.width - 62)
     steps = report.steps.join(
         report.boundedness.select("step", "verdict", "queue_share"), on="step", how="left"

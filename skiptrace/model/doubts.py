@@ -1,0 +1,153 @@
+"""What a trace that reads well may still lack or distort: launches, graphs, steps, the profiler."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from skiptrace.intervals import overlap, union
+from skiptrace.model import categories as cats
+from skiptrace.model.events import Events
+from skiptrace.model.health import Findings
+from skiptrace.model.links import valid_id
+from skiptrace.model.meta import Meta
+
+Frames = dict[str, pl.DataFrame]
+
+_END = pl.col("start_ns") + pl.col("dur_ns")
+
+
+def note_doubts(findings: Findings, frames: Frames, events: Events, meta: Meta) -> None:
+    """Add to the findings what the finished frames of a recording show."""
+    calls, work, launches = (frames[name] for name in ("calls", "work", "launches"))
+    _note_categories(findings, frames, events, meta)
+    timed = [frames[name].select("id", "dur_ns") for name in ("ops", "calls", "work")]
+    instant = pl.concat([frame.filter(pl.col("dur_ns") == 0) for frame in timed])
+    findings.add_rows("zero_duration", instant, sum(map(len, timed)))
+    _note_clocks(findings, launches, work)
+    _note_ids(findings, calls, work)
+    lost = _without_work(calls, work)
+    findings.add_rows("launch_without_work", lost, len(lost) + len(launches))
+    graphs, short = _short_graphs(launches, work)
+    findings.add_rows("graph_incomplete", short, graphs)
+    _note_steps(findings, frames, events, lost)
+    _note_profiler(findings, frames, events, meta)
+
+
+def _note_categories(findings: Findings, frames: Frames, events: Events, meta: Meta) -> None:
+    named = {name: len(frames[name]) for name in ("ops", "calls", "work", "annotations", "python")}
+    named |= {"overhead": len(events.overhead), "syncs": len(events.syncs)}
+    named["in no frame"] = meta.events - sum(named.values())
+    detail = ", ".join(f"{name}: {count:,}" for name, count in named.items() if count)
+    findings.add("events", meta.events, detail=detail)
+
+
+def _note_clocks(findings: Findings, launches: pl.DataFrame, work: pl.DataFrame) -> None:
+    """Work that starts before its launch; by the most of it the clocks differ at least."""
+    early = (
+        launches.filter(pl.col("tklqt_ns") == 0)
+        .select("id", "start_ns", "first_work")
+        .join(work.select(first_work="id", work_ns="start_ns"), on="first_work")
+        .select("id", skew=pl.col("start_ns") - pl.col("work_ns"))
+        .filter(pl.col("skew") > 0)
+    )
+    if len(early):
+        most = int(early["skew"].max())  # type: ignore[arg-type]
+        detail = f"by {most} ns at most"
+        example = int(early["id"].min())  # type: ignore[arg-type]
+        findings.add("negative_launch_time", len(early), len(launches), example, detail)
+
+
+def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> None:
+    """Work whose call is missing among those recorded, and ids of calls apart from each other."""
+    known = calls.filter(valid_id())
+    unlinked = work.filter(valid_id() & pl.col("launch").is_null())
+    # Writers count correlations up: a work with an earlier one was launched before the recording.
+    earliest = pl.lit(known["correlation"].min(), pl.Int64)
+    lost = unlinked.filter(pl.col("correlation") >= earliest)
+    findings.add_rows("call_missing", lost, len(work))
+    shared = known.filter(pl.col("correlation").is_duplicated())
+    shared = shared.sort("start_ns", -pl.col("dur_ns"), "id")
+    outermost = pl.col("correlation").is_first_distinct()
+    findings.add_rows("shared_correlation", shared.filter(~outermost), len(calls))
+    first = shared.filter(outermost)
+    apart = shared.join(
+        first.select("correlation", "pid", "tid", first_end=_END), on="correlation", suffix="_first"
+    ).filter(
+        (pl.col("pid") != pl.col("pid_first"))
+        | (pl.col("tid") != pl.col("tid_first"))
+        | (pl.col("first_end") < _END)
+    )
+    doubtful = work.filter(pl.col("correlation").is_in(apart["correlation"].unique().implode()))
+    findings.add_rows("ambiguous_correlation", doubtful, len(work))
+
+
+def _without_work(calls: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
+    """Calls named as launches of a kernel, with a correlation that no work has."""
+    names = calls["name"].unique()
+    launching = names.filter(names.str.contains(cats.LAUNCH_KERNEL))
+    return calls.filter(pl.col("name").is_in(launching.implode()) & valid_id()).filter(
+        ~pl.col("correlation").is_in(work["correlation"].unique().implode())
+    )
+
+
+def _short_graphs(launches: pl.DataFrame, work: pl.DataFrame) -> tuple[int, pl.DataFrame]:
+    """How many graph launches there are, and those that stop short of another of their graph.
+
+    Which graph was launched is not recorded: one whose works, by name and in order, are the
+    beginning of another's is taken to be a part of that graph.
+    """
+    graphs = launches.filter(pl.col("name").str.contains(cats.LAUNCH_GRAPH))
+    if graphs["works"].n_unique() < 2:
+        return len(graphs), graphs.clear()
+    works = (
+        work.select("launch", "name", "device", "start_ns", "id")
+        .join(graphs.select(launch="id", count="works"), on="launch")
+        .sort("launch", "start_ns", "id")
+        .with_columns(place=pl.int_range(pl.len()).over("launch"))
+        .with_columns(begin=pl.col("name").first().over("launch"))
+    )
+    longest = works.sort("count", "launch", descending=[True, False]).unique(
+        ["device", "begin", "place"], keep="first", maintain_order=True
+    )
+    alike = (
+        works.join(longest, on=["device", "begin", "place"], how="left", suffix="_longest")
+        .group_by("launch")
+        .agg(
+            short=pl.col("name").eq_missing(pl.col("name_longest")).all()
+            & (pl.col("count") < pl.col("count_longest")).all()
+        )
+        .filter("short")
+    )
+    return len(graphs), graphs.filter(pl.col("id").is_in(alike["launch"].implode()))
+
+
+def _note_steps(findings: Findings, frames: Frames, events: Events, lost: pl.DataFrame) -> None:
+    """Steps that reach beyond the recording, or whose last kernel launches have no work."""
+    steps, (first, last) = frames["steps"], events.span
+    tail = lost.group_by("step").agg(tail=pl.col("start_ns").max())
+    kernels = frames["launches"].filter((pl.col("kernels") > 0) & (len(tail) > 0))
+    worked = kernels.group_by("step").agg(worked=pl.col("start_ns").max())
+    lacking = tail.join(worked, on="step", how="left").filter(
+        pl.col("tail") > pl.col("worked").fill_null(pl.col("tail") - 1)
+    )
+    cut = steps.filter(
+        (pl.col("start_ns") < first)
+        | (last < _END)
+        | pl.col("name").is_in(lacking["step"].drop_nulls().implode())
+    )
+    detail = ", ".join(cut["name"].head(4))
+    findings.add("step_cut", len(cut), len(steps), None, detail)
+
+
+def _note_profiler(findings: Findings, frames: Frames, events: Events, meta: Meta) -> None:
+    overhead, launches = events.overhead, frames["launches"]
+    findings.add_rows("profiler_overhead", overhead, meta.events)
+    if len(overhead):
+        start, begin = (frame["start_ns"].to_numpy() for frame in (overhead, launches))
+        when = union(start, start + overhead["dur_ns"].to_numpy())
+        hit = overlap(when, begin, begin + launches["dur_ns"].to_numpy()) > 0
+        findings.add_rows("disturbed_launch", launches.filter(pl.Series(hit)), len(launches))
+    options = [name for name, on in meta.options.items() if on]
+    if len(frames["python"]) and "with_stack" not in options:
+        options.append("with_stack")
+    findings.add("profiler_options", len(options), detail=", ".join(options))

@@ -1,0 +1,89 @@
+"""Verbs warn of what makes their figures doubtful: once a trace and kind, and of nothing else."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import Event, call, kernel, op, trace_paths
+
+import skiptrace as sk
+from skiptrace.model.health import DOUBTFUL
+from skiptrace.show.report import build_report
+
+SOUND: list[Event] = [
+    op("a", 0, 100),
+    *(call("c", 10 * i, 1, i + 1) for i in range(12)),
+    *(kernel(10 * i + 4, 2, i + 1) for i in range(12)),
+]
+LOST = op("lost", "soon", 1)
+EMPTY = [call("cudaGraphLaunch", 200, 1, 50)]
+
+VERBS: dict[str, Callable[[sk.Trace], Any]] = {
+    verb: getattr(sk, verb) for verbs in DOUBTFUL.values() for verb in verbs
+}
+
+
+def warned(run: Callable[[], object]) -> list[warnings.WarningMessage]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run()
+    return caught
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_warns_once_of_what_is_lost_and_says_where(verb: str) -> None:
+    trace = sk.load([*SOUND, LOST])
+    (found,) = warned(lambda: VERBS[verb](trace))
+    assert found.category is sk.TraceWarning
+    message = str(found.message)
+    assert message.startswith("<decoded>: 1 unparsed_time: events without a usable time")
+    assert message.endswith(f"Figures of {verb} may be wrong: see trace.health.")
+    assert Path(found.filename) == Path(__file__)
+    assert not warned(lambda: [verb(trace) for verb in VERBS.values()])
+    assert not warned(lambda: [verb(trace.between(0, 50_000)) for verb in VERBS.values()])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_sound_trace_gives_no_warning(verb: str) -> None:
+    assert not warned(lambda: VERBS[verb](sk.load(SOUND)))
+
+
+def test_each_kind_is_warned_of_apart_and_each_trace() -> None:
+    trace = sk.load([*SOUND, *EMPTY, LOST])
+    assert len(warned(lambda: sk.idle_gaps(trace))) == 2
+    assert not warned(lambda: sk.tklqt(trace))
+    assert len(warned(lambda: sk.tklqt(pickle.loads(pickle.dumps(trace))))) == 2
+
+
+def test_what_is_rare_is_no_reason_to_warn() -> None:
+    many = [call("cudaGraphLaunch", 300 + i, 1, 100 + i) for i in range(100)]
+    many += [kernel(900 + i, 1, 100 + i) for i in range(100)]
+    assert not warned(lambda: sk.tklqt(sk.load([*many, *EMPTY])))
+
+
+def test_a_saved_trace_warns_too(tmp_path: Path) -> None:
+    sk.load([*SOUND, LOST]).save(tmp_path / "saved")
+    saved = sk.load(tmp_path / "saved")
+    assert len(warned(lambda: sk.tklqt(saved))) == 1
+    assert not warned(lambda: sk.tklqt(saved))
+
+
+def test_the_report_says_it_and_does_not_warn() -> None:
+    trace = sk.load([*SOUND, LOST])
+    report = build_report(trace)
+    assert report.grade == trace.grade == "doubtful: unparsed_time (1)"
+    assert report.to_dict()["grade"] == report.grade
+
+
+@pytest.mark.parametrize("path", trace_paths(), ids=lambda path: "/".join(path.parts[-2:]))
+def test_real_traces_do_not_warn(path: Path) -> None:
+    if path.stat().st_size > 2_000_000:
+        pytest.skip("large")
+    trace = sk.load(path)
+    kinds = set(trace.health["kind"]) & set(DOUBTFUL)
+    assert not kinds, trace.grade
