@@ -89,6 +89,13 @@ def fusion(
     """
     sizes = _checked(lengths, threshold)
     warn_of_doubts(trace, "fusion")
+    return find_chains(trace, sizes, threshold, across_sync=across_sync)
+
+
+def find_chains(
+    trace: Trace, sizes: Sequence[int], threshold: float = 1.0, *, across_sync: bool = False
+) -> Fusion:
+    """As `fusion`, of lengths that are checked, without a word of what makes it doubtful."""
     kernels = kernel_runs(trace, across_sync=across_sync)
     eager = int((trace.launches["kernels"] > 0).sum())
     if kernels.frame.is_empty():

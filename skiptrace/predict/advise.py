@@ -11,7 +11,7 @@ import polars as pl
 from skiptrace.intervals import subtract, total
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import host_of, launching_threads, thread_intervals
-from skiptrace.measure.fusion import fusion
+from skiptrace.measure.fusion import find_chains
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, link_to_row
@@ -238,7 +238,7 @@ def _graph(
 
 def _chain(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
     """The chain of kernels that saves most host time."""
-    ranking = fusion(trace, (2, 4, 8)).ranking
+    ranking = find_chains(trace, (2, 4, 8)).ranking
     if ranking.is_empty():
         return []
     best = ranking.row(0, named=True)

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
-from skiptrace.measure.summary import own_work, summary
+from skiptrace.measure.behaviour import host_of
+from skiptrace.measure.summary import figures, own_work
 from skiptrace.model.schema import FIDELITY, conform, empty
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace, Whole
@@ -61,7 +62,7 @@ def steps_of(trace: Trace, by: str = "step", summed: pl.DataFrame | None = None)
 
     `summed` is the result of `summary`, where it is known already.
     """
-    rows = summary(trace, by) if summed is None else summed
+    rows = figures(trace, by, None, host_of(trace)) if summed is None else summed
     rows = rows.filter(pl.col("il_ns").is_not_null())
     own = own_work(trace) if by == "step" else trace.work.with_columns(step=pl.lit(ALL))
     begins = pl.col("start_ns").is_in(rows["start_ns"].implode())
