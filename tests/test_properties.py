@@ -8,6 +8,7 @@ from typing import Any
 import helpers
 import oracle
 import polars as pl
+import pytest
 from agreement import assert_identities, assert_oracle, assert_schema
 from helpers import Event
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,9 @@ from plain_replay import assert_plain
 
 import skiptrace as sk
 from skiptrace.predict.replayed import recorded
+
+# Random traces have every oddity that verbs warn of.
+pytestmark = pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
 
 MOMENTS = st.integers(0, 60)
 LENGTHS = st.integers(0, 25)

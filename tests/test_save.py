@@ -114,6 +114,7 @@ def test_a_real_trace_comes_back_equal_and_is_no_larger(path: Path, tmp_path: Pa
         assert size <= path.stat().st_size
 
 
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
 @random_traces
 @given(traces())
 def test_a_random_trace_comes_back_equal(events: list[Event]) -> None:

@@ -256,7 +256,7 @@ def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator[Pie
     The names of the holders by row, and the pieces.
     """
     ops = trace.whole.ops
-    if trace.window is not None:
+    if trace.window is not None and len(gaps):
         low, high = gaps["start_ns"].min(), gaps["end_ns"].max()
         during = (pl.col("start_ns") < high) & (pl.col("start_ns") + pl.col("dur_ns") > low)
         near = ops.filter(during | pl.col("id").is_in(gaps["op"].implode()))
