@@ -111,7 +111,7 @@ def _duplicates(raw: RawEvents) -> tuple[int, int | None]:
     ordered = np.sort(mixed)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     content = [*raw.numbers, *raw.codes]
-    alike = raw.frame(content, np.flatnonzero(np.isin(mixed, twice)))
+    alike = raw.frame(content, np.flatnonzero(np.isin(mixed, twice, kind="sort")))
     again = alike.filter(~alike.select(pl.struct(content).is_first_distinct()).to_series())
     return len(again), _first(again["id"].to_numpy())
 
