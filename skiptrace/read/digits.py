@@ -80,16 +80,6 @@ def digits(words: Words, start: Ints) -> tuple[Ints, Ints]:
     return value, count
 
 
-def integers(words: Words, codes: Bytes, start: Ints) -> tuple[Ints, Bools]:
-    """The integer at each place, and whether there is one that is written so and fits."""
-    negative = codes[start] == _MINUS
-    start = start + negative
-    value, count = digits(words, start)
-    after = codes[start + count]
-    whole = (count > 0) & (count <= MOST_DIGITS) & (after != _POINT) & ((after | 0x20) != _E)
-    return np.where(negative, -value, value), whole
-
-
 def thousandths(part: Ints, places: Ints) -> Ints:
     """Decimals, read as an integer of so many places, to thousands; half to even."""
     scale = _POWERS[np.maximum(places - 3, 0)]
