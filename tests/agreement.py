@@ -13,13 +13,13 @@ from oracle import Oracle, length, union
 import skiptrace as sk
 from skiptrace.model import schema
 
-IDLE_BY = tuple(schema.IDLE_KEYS)
-TKLQT_BY = tuple(schema.TKLQT_KEYS)
+IDLE_BY = tuple(schema.measured.IDLE_KEYS)
+TKLQT_BY = tuple(schema.measured.TKLQT_KEYS)
 FRAMES = ("ops", "calls", "work", "launches", "annotations", "python", "steps", "health")
 SUMS = ["launches", "kernels", "tklqt_ns", "launch_ns", "queue_ns"]
 
 
-def assert_conforms(frame: pl.DataFrame, *columns: schema.Column) -> None:
+def assert_conforms(frame: pl.DataFrame, *columns: schema.column.Column) -> None:
     """A frame has the declared columns and dtypes; times are integers, shares in [0, 1]."""
     assert frame.schema == pl.Schema({c.name: c.dtype for c in columns})
     for column in columns:
@@ -34,15 +34,15 @@ def assert_schema(trace: sk.Trace) -> None:
     """Every frame and every verb's result is as the schema module declares it."""
     for name in FRAMES:
         assert_conforms(getattr(trace, name), *schema.FRAMES[name])
-    for key, columns in schema.TKLQT_KEYS.items():
-        assert_conforms(sk.tklqt(trace, key), *columns, *schema.TKLQT)
-    for key, column in schema.IDLE_KEYS.items():
-        assert_conforms(sk.idle_causes(trace, key), column, *schema.IDLE_CAUSES)
+    for key, columns in schema.measured.TKLQT_KEYS.items():
+        assert_conforms(sk.tklqt(trace, key), *columns, *schema.measured.TKLQT)
+    for key, column in schema.measured.IDLE_KEYS.items():
+        assert_conforms(sk.idle_causes(trace, key), column, *schema.measured.IDLE_CAUSES)
     for by in ("step", "trace"):
-        assert_conforms(sk.summary(trace, by), *schema.SUMMARY)
-        assert_conforms(sk.boundedness(trace, by), *schema.BOUNDEDNESS)
-    assert_conforms(sk.idle_gaps(trace), *schema.IDLE_GAPS)
-    assert_conforms(sk.top_kernels(trace), *schema.TOP_KERNELS)
+        assert_conforms(sk.summary(trace, by), *schema.measured.SUMMARY)
+        assert_conforms(sk.boundedness(trace, by), *schema.predicted.BOUNDEDNESS)
+    assert_conforms(sk.idle_gaps(trace), *schema.measured.IDLE_GAPS)
+    assert_conforms(sk.top_kernels(trace), *schema.measured.TOP_KERNELS)
 
 
 def assert_identities(trace: sk.Trace) -> None:
@@ -78,7 +78,9 @@ def assert_tklqt_adds_up(trace: sk.Trace) -> None:
 def assert_gaps_add_up(trace: sk.Trace) -> None:
     """Gaps + busy = the span of each device; activities sum to the gap, every `by` to the total."""
     gaps = sk.idle_gaps(trace)
-    activities = gaps.select(pl.sum_horizontal(f"{a}_ns" for a in schema.ACTIVITIES)).to_series()
+    activities = gaps.select(
+        pl.sum_horizontal(f"{a}_ns" for a in schema.column.ACTIVITIES)
+    ).to_series()
     assert activities.equals(gaps["dur_ns"], check_names=False)
     assert (gaps["dur_ns"] > 0).all()
     assert (gaps["end_ns"] - gaps["start_ns"]).equals(gaps["dur_ns"], check_names=False)
@@ -148,7 +150,7 @@ def assert_links(trace: sk.Trace, oracle: Oracle) -> None:
 
 def tklqt_rows(trace: sk.Trace, by: str) -> Counter[Hashable]:
     """Rows of `tklqt` that have launches, as (key, figures)."""
-    keys = [c.name for c in schema.TKLQT_KEYS[by]]
+    keys = [c.name for c in schema.measured.TKLQT_KEYS[by]]
     rows = sk.tklqt(trace, by).filter((pl.col("launches") > 0) | (by == "trace"))
     return _countable(
         by,
@@ -161,7 +163,7 @@ def tklqt_rows(trace: sk.Trace, by: str) -> Counter[Hashable]:
 
 def oracle_tklqt(oracle: Oracle, by: str) -> Counter[Hashable]:
     """The same from the oracle."""
-    names = [c.name for c in schema.TKLQT]
+    names = [c.name for c in schema.measured.TKLQT]
     rows = ((key, tuple(row[n] for n in names)) for key, row in oracle.tklqt(by).items())
     if by == "trace":
         rows = (("all", row) for _, row in rows)
@@ -181,7 +183,7 @@ def assert_summary_row(mine: dict[str, Any], theirs: dict[str, Any], by: str) ->
     skip = {"step"} if by == "trace" else set()
     if theirs["il_ns"] is None:
         skip.add("start_ns")
-    for column in schema.SUMMARY:
+    for column in schema.measured.SUMMARY:
         if column.name not in skip:
             a, b = mine[column.name], theirs[column.name]
             close = isinstance(a, float) and isinstance(b, float) and abs(a - b) < 1e-12
@@ -191,12 +193,12 @@ def assert_summary_row(mine: dict[str, Any], theirs: dict[str, Any], by: str) ->
 def assert_gaps(trace: sk.Trace, oracle: Oracle) -> None:
     """Every gap: where, what ended it, its step, its cause, its activities."""
     columns = ["device", "start_ns", "end_ns", "next_work", "step", "cause"]
-    activities = [f"{a}_ns" for a in schema.ACTIVITIES]
+    activities = [f"{a}_ns" for a in schema.column.ACTIVITIES]
     mine = set(sk.idle_gaps(trace).select(*columns, *activities).rows())
     theirs = {
         (
             *(g["device"], g["start"], g["end"], g["next_work"], g["step"], g["cause"]),
-            *(g["activities"][a] for a in schema.ACTIVITIES),
+            *(g["activities"][a] for a in schema.column.ACTIVITIES),
         )
         for g in oracle.gaps()
     }

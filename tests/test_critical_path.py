@@ -160,6 +160,8 @@ def test_the_pieces_of_any_step_meet_and_sum_to_its_latency(seed: int, streams: 
     assert frame["dur_ns"].sum() == il
     assert (frame["dur_ns"] > 0).all()
     assert frame["end_ns"][:-1].equals(frame["start_ns"][1:].rename("end_ns"))
-    columns = [c for c in schema.CRITICAL_SHARES if c.name.endswith("_ns") and c.name != "il_ns"]
+    columns = [
+        c for c in schema.predicted.CRITICAL_SHARES if c.name.endswith("_ns") and c.name != "il_ns"
+    ]
     kinds = found.shares.select(pl.sum_horizontal(c.name for c in columns)).to_series()
     assert kinds.to_list() == [il]

@@ -16,7 +16,7 @@ import pytest
 import skiptrace as sk
 from skiptrace import cli
 from skiptrace.model.health import MEANINGS
-from skiptrace.model.schema import ACTIVITIES
+from skiptrace.model.schema.column import ACTIVITIES
 from skiptrace.show.advice import ADVICE
 from skiptrace.show.report import Report
 

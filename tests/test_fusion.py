@@ -188,9 +188,11 @@ def as_found(frame: pl.DataFrame) -> dict[Chain, Found]:
 def assert_invariants(trace: sk.Trace, result: Fusion) -> None:
     """What holds on every trace."""
     for name, frame in (("candidates", result.candidates), ("ranking", result.ranking)):
-        declared = pl.Schema({c.name: c.dtype for c in schema.FUSION_CANDIDATES})
+        declared = pl.Schema({c.name: c.dtype for c in schema.measured.FUSION_CANDIDATES})
         assert frame.schema == declared, name
-    assert result.savings.schema == pl.Schema({c.name: c.dtype for c in schema.FUSION_SAVINGS})
+    assert result.savings.schema == pl.Schema(
+        {c.name: c.dtype for c in schema.measured.FUSION_SAVINGS}
+    )
     c = result.candidates
     assert c["proximity"].is_between(0, 1, closed="right").all()
     assert (c["proximity"] == c["count"] / c["first_count"]).all()
@@ -349,7 +351,9 @@ def test_without_linked_kernels_there_are_rows_of_zeros(events: list[Event]) -> 
     found = sk.fusion(sk.load(events), (2, 4))
     assert found.savings.rows() == [(2, 0, 0, 0, 0, None), (4, 0, 0, 0, 0, None)]
     assert found.candidates.is_empty()
-    assert found.candidates.schema == pl.Schema({c.name: c.dtype for c in schema.FUSION_CANDIDATES})
+    assert found.candidates.schema == pl.Schema(
+        {c.name: c.dtype for c in schema.measured.FUSION_CANDIDATES}
+    )
     assert found.ranking.schema == found.candidates.schema
 
 

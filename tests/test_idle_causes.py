@@ -10,7 +10,7 @@ from helpers import Event, call, kernel, op, python, step
 
 import skiptrace as sk
 from skiptrace.errors import UnknownKeyError
-from skiptrace.model.schema import IDLE_KEYS
+from skiptrace.model.schema.measured import IDLE_KEYS
 
 LAUNCH = "cudaLaunchKernel"
 

@@ -8,7 +8,7 @@ import pytest
 from helpers import Event, annotation, call, event, kernel, memcpy, memset, op, python, step
 
 import skiptrace as sk
-from skiptrace.model.schema import ACTIVITIES
+from skiptrace.model.schema.column import ACTIVITIES
 
 LAUNCH = "cudaLaunchKernel"
 

@@ -52,14 +52,14 @@ def test_traces_can_be_put_under_one_another() -> None:
 
 TABLES = {
     **schema.FRAMES,
-    **{f"tklqt by {key}": columns for key, columns in schema.TKLQT_KEYS.items()},
-    **{f"idle_causes by {key}": (column,) for key, column in schema.IDLE_KEYS.items()},
+    **{f"tklqt by {key}": columns for key, columns in schema.measured.TKLQT_KEYS.items()},
+    **{f"idle_causes by {key}": (column,) for key, column in schema.measured.IDLE_KEYS.items()},
 }
 
 
 @pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
 def test_names_tell_units_and_every_column_has_a_meaning(
-    columns: tuple[schema.Column, ...],
+    columns: tuple[schema.column.Column, ...],
 ) -> None:
     names = [c.name for c in columns]
     assert len(set(names)) == len(names)
@@ -72,5 +72,7 @@ def test_names_tell_units_and_every_column_has_a_meaning(
 
 
 def test_empty_and_conform_make_the_declared_frame() -> None:
-    nothing = schema.empty(schema.STEPS)
-    assert nothing.equals(schema.conform(nothing.select(reversed(nothing.columns)), schema.STEPS))
+    nothing = schema.column.empty(schema.recorded.STEPS)
+    assert nothing.equals(
+        schema.column.conform(nothing.select(reversed(nothing.columns)), schema.recorded.STEPS)
+    )

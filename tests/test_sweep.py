@@ -152,7 +152,9 @@ def test_a_path_that_is_no_trace_is_named(tmp_path: Path, workers: int) -> None:
 
 def test_the_frame_is_as_declared() -> None:
     frame = sk.sweep({b: trace_at(b) for b in BATCHES}).frame
-    declared = pl.Schema({c.name: c.dtype for c in schema.SWEEP}) | {"parameter": pl.Int64}
+    declared = pl.Schema({c.name: c.dtype for c in schema.predicted.SWEEP}) | {
+        "parameter": pl.Int64
+    }
     assert dict(frame.schema) == dict(declared)
 
 

@@ -20,7 +20,7 @@ from helpers import (
 
 import skiptrace as sk
 from skiptrace.errors import FloorError, UnknownKeyError
-from skiptrace.model.schema import TKLQT_KEYS
+from skiptrace.model.schema.measured import TKLQT_KEYS
 
 LAUNCH = "cudaLaunchKernel"
 

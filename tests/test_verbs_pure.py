@@ -14,7 +14,7 @@ import pytest
 from helpers import Event, annotation, call, event, kernel, memcpy, op, python, step
 
 import skiptrace as sk
-from skiptrace.model.schema import IDLE_KEYS, TKLQT_KEYS
+from skiptrace.model.schema.measured import IDLE_KEYS, TKLQT_KEYS
 
 Verb = Callable[[sk.Trace], Any]
 VERBS: dict[str, Verb] = {

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.util.typing import ExtensionMetadata
 
-KEYS: dict[str, dict[str, tuple[schema.Column, ...]]] = {
-    "tklqt": schema.TKLQT_KEYS,
-    "idle_causes": {by: (column,) for by, column in schema.IDLE_KEYS.items()},
+KEYS: dict[str, dict[str, tuple[schema.column.Column, ...]]] = {
+    "tklqt": schema.measured.TKLQT_KEYS,
+    "idle_causes": {by: (column,) for by, column in schema.measured.IDLE_KEYS.items()},
 }
 """Verb -> its ``by`` -> the key columns."""
 
@@ -56,7 +56,7 @@ class Table(SphinxDirective):
             raise self.error(message)
         return given
 
-    def described(self, column: schema.Column) -> tuple[list[nodes.Node], ...]:
+    def described(self, column: schema.column.Column) -> tuple[list[nodes.Node], ...]:
         """The cells of a column."""
         return (
             _code(column.name),
@@ -112,7 +112,7 @@ class AdviceTable(Table):
 
     def rows(self) -> Iterator[tuple[list[nodes.Node], ...]]:
         """The causes, in the order that settles ties."""
-        for cause in schema.ACTIVITIES:
+        for cause in schema.column.ACTIVITIES:
             yield (_code(cause), _text(advice.ADVICE[cause]))
 
 

@@ -8,7 +8,8 @@ from skiptrace.measure.behaviour import waiting_calls
 from skiptrace.measure.idle_gaps import with_holders
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
-from skiptrace.model.schema import BLAME, conform
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.measured import BLAME
 from skiptrace.model.trace import Trace
 
 

@@ -16,7 +16,8 @@ from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.measure.tklqt import names_of
-from skiptrace.model.schema import FUSION_CANDIDATES, FUSION_SAVINGS, conform, empty
+from skiptrace.model.schema.column import conform, empty
+from skiptrace.model.schema.measured import FUSION_CANDIDATES, FUSION_SAVINGS
 from skiptrace.model.trace import Trace
 
 LENGTHS = (2, 4, 8, 16, 32, 64, 128, 256)

@@ -15,7 +15,8 @@ from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
-from skiptrace.model.schema import ACTIVITIES, IDLE_GAPS, conform, empty
+from skiptrace.model.schema.column import ACTIVITIES, conform, empty
+from skiptrace.model.schema.measured import IDLE_GAPS
 from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.thresholds import SYNC_SLACK

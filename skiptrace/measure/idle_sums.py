@@ -9,7 +9,8 @@ from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
 from skiptrace.measure.keys import check_key, largest_first
 from skiptrace.model.nesting import link_to_row
-from skiptrace.model.schema import ACTIVITIES, IDLE_CAUSES, IDLE_KEYS, conform
+from skiptrace.model.schema.column import ACTIVITIES, conform
+from skiptrace.model.schema.measured import IDLE_CAUSES, IDLE_KEYS
 from skiptrace.model.trace import Trace
 
 

@@ -13,7 +13,8 @@ from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
 from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.rounding import mean_of, share_of
-from skiptrace.model.schema import SUMMARY, conform
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.measured import SUMMARY
 from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import OUTLIER

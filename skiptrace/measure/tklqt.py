@@ -11,7 +11,8 @@ from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.model.launches import Floor, given_floors, split
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.rounding import median, p95
-from skiptrace.model.schema import TKLQT, TKLQT_KEYS, conform
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.measured import TKLQT, TKLQT_KEYS
 from skiptrace.model.trace import Trace
 
 

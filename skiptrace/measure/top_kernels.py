@@ -8,7 +8,8 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
 from skiptrace.model.rounding import mean_of
-from skiptrace.model.schema import TOP_KERNELS, conform
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.measured import TOP_KERNELS
 from skiptrace.model.trace import Trace
 
 

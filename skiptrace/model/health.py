@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from skiptrace.model.schema import HEALTH
+from skiptrace.model.schema.recorded import HEALTH
 from skiptrace.read.faults import FAULTS, Fault
 from skiptrace.thresholds import DOUBT_SHARE
 

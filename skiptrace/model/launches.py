@@ -12,7 +12,7 @@ import polars as pl
 from skiptrace.errors import FloorError
 from skiptrace.intervals import Ints
 from skiptrace.model.rounding import median_of
-from skiptrace.model.schema import KINDS
+from skiptrace.model.schema.column import KINDS
 from skiptrace.thresholds import MIN_IDLE_LAUNCHES
 
 

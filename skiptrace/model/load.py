@@ -19,8 +19,9 @@ from skiptrace.model.launches import Floors, build_launches
 from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import build_meta
 from skiptrace.model.saved import load_saved
-from skiptrace.model.schema import CALLS, LAUNCHES, OPS, WORK, conform
 from skiptrace.model.schema import FRAMES as SCHEMA
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
 from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.columns import RawEvents, assemble

@@ -15,7 +15,8 @@ import polars as pl
 from skiptrace.errors import StepError
 from skiptrace.intervals import Ints, last_above
 from skiptrace.model.categories import STEP_NAME
-from skiptrace.model.schema import STEPS, conform, empty
+from skiptrace.model.schema.column import conform, empty
+from skiptrace.model.schema.recorded import STEPS
 
 Window: TypeAlias = tuple[int, int] | tuple[str, int, int]
 Steps: TypeAlias = str | Sequence[str | Window] | Mapping[str, tuple[int, int]]

@@ -15,7 +15,8 @@ from skiptrace.measure.fusion import find_chains
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, link_to_row
-from skiptrace.model.schema import ADVISE, conform, empty
+from skiptrace.model.schema.column import conform, empty
+from skiptrace.model.schema.predicted import ADVISE
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.critical_path import CriticalPath, critical_path

@@ -11,7 +11,8 @@ from skiptrace.measure.keys import check_key
 from skiptrace.measure.summary import figures
 from skiptrace.model.launches import Floor, given_floors
 from skiptrace.model.rounding import mean_of, share_of
-from skiptrace.model.schema import BOUNDEDNESS, conform
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.predicted import BOUNDEDNESS
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes

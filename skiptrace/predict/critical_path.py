@@ -14,7 +14,8 @@ from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.nesting import Nest, link_to_row
-from skiptrace.model.schema import CRITICAL_PATH, CRITICAL_SHARES, PATH_KINDS, conform, empty
+from skiptrace.model.schema.column import PATH_KINDS, conform, empty
+from skiptrace.model.schema.predicted import CRITICAL_PATH, CRITICAL_SHARES
 from skiptrace.model.trace import Trace
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Steps, as_recorded, recorded, steps_of

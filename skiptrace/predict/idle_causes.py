@@ -9,7 +9,8 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import total, union
 from skiptrace.measure.idle_sums import idle_by
 from skiptrace.measure.keys import largest_first
-from skiptrace.model.schema import COUNTERFACTUAL, conform
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.predicted import COUNTERFACTUAL
 from skiptrace.model.trace import Trace
 from skiptrace.predict.removals import removals
 from skiptrace.predict.replay import Model, replay

@@ -9,7 +9,7 @@ import polars as pl
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.model import categories as cats
-from skiptrace.model.schema import KINDS
+from skiptrace.model.schema.column import KINDS
 from skiptrace.model.trace import Whole
 from skiptrace.predict.replay import NEVER
 

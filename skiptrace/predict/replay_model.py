@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.model.schema import KINDS
+from skiptrace.model.schema.column import KINDS
 from skiptrace.model.trace import Whole
 from skiptrace.predict.replay import NEVER, Model
 from skiptrace.predict.replay_handoffs import find_handoffs

@@ -11,7 +11,8 @@ import polars as pl
 from skiptrace.intervals import Ints
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.summary import figures, own_work
-from skiptrace.model.schema import FIDELITY, conform, empty
+from skiptrace.model.schema.column import conform, empty
+from skiptrace.model.schema.predicted import FIDELITY
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.predict.replay import NEVER, Model, Times, replay

@@ -19,7 +19,8 @@ from skiptrace.measure.summary import summary
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
 from skiptrace.model.rounding import mean_of
-from skiptrace.model.schema import SWEEP, conform
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.predicted import SWEEP
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
 from skiptrace.predict.pool import map_processes

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.model.schema import WHATIF, conform, empty
+from skiptrace.model.schema.column import conform, empty
+from skiptrace.model.schema.predicted import WHATIF
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.boundedness import side_sums, verdict_of
