@@ -65,6 +65,18 @@ def count_digits(words: Words, start: Ints) -> Ints:
     return count
 
 
+def count_before(words: Words, end: Ints) -> Ints:
+    """How many digits there are before each place; more than 24 are not counted."""
+    count = np.zeros(len(end), np.int64)
+    left, done = np.flatnonzero(end >= 8), 8
+    while len(left) and done <= MOST_COUNTED:
+        found = _counted(words[end[left] - done].byteswap() ^ _ZEROS)
+        count[left] += found
+        left = left[(found == 8) & (end[left] >= done + 8)]
+        done += 8
+    return count
+
+
 def digits(words: Words, start: Ints) -> tuple[Ints, Ints]:
     """The digits from each place on: their value, and how many.
 
@@ -73,15 +85,22 @@ def digits(words: Words, start: Ints) -> tuple[Ints, Ints]:
     value, count = _eight(words[start])
     longer, done = np.flatnonzero(count == 8), 8
     while len(longer) and done < MOST_COUNTED:
-        more, found = _eight(words[start[longer] + done])
-        value[longer] = value[longer] * _POWERS[found] + more
-        count[longer] += found
+        every = len(longer) == len(start)  # as all times of a file are: nothing to pick
+        more, found = _eight(words[(start if every else start[longer]) + done])
+        if every:
+            value = value * _POWERS[found] + more
+            count += found
+        else:
+            value[longer] = value[longer] * _POWERS[found] + more
+            count[longer] += found
         longer, done = longer[found == 8], done + 8
     return value, count
 
 
 def thousandths(part: Ints, places: Ints) -> Ints:
     """Decimals, read as an integer of so many places, to thousands; half to even."""
+    if (places == 3).all():  # as most writers have it
+        return part
     scale = _POWERS[np.maximum(places - 3, 0)]
     ns, rest = np.divmod(part * _POWERS[np.maximum(3 - places, 0)], scale)
     up = (2 * rest > scale) | ((2 * rest == scale) & (ns % 2 == 1))

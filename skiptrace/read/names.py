@@ -8,43 +8,91 @@ import orjson
 from skiptrace.intervals import Ints
 from skiptrace.read.digits import Words
 
+_SIZE = 32
+"""Bytes looked at together."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio, made odd: multiplying by it spreads bits."""
-_EIGHT = np.uint64(2**64 - 1)
+_WEIGHTS = _ODD * np.arange(1, _SIZE // 4, 2, dtype=np.uint64)
+_TABLE_BITS = 13
+_MASKS = (np.tri(_SIZE + 1, _SIZE, -1, dtype=np.uint8) * np.uint8(255)).view("<u8")
+"""Of so many bytes, those that count."""
 
 
-def strings_at(text: bytes, words: Words, start: Ints, length: Ints) -> tuple[Ints, list[str]]:
+def strings_at(text: bytes, start: Ints, length: Ints) -> tuple[Ints, list[str]]:
     """The strings that start at these places of a JSON text: by number, and the distinct ones."""
+    code, texts = distinct_at(text, start, length)
+    return code, [_decode(inside) for inside in texts]
+
+
+def distinct_at(text: bytes, start: Ints, length: Ints) -> tuple[Ints, list[bytes]]:
+    """The bytes that start at these places, so many: by number, and the distinct ones.
+
+    They are told apart by a hash, and those of one hash are compared.
+    """
     if not len(start):
         return start, []
-    head = words[start] & (_EIGHT >> (np.maximum(8 - length, 0).astype(np.uint64) << np.uint64(3)))
-    tail = np.where(length > 8, words[start + np.maximum(length - 8, 0)], np.uint64(0))
-    mixed = (head * _ODD) ^ ((tail + length.astype(np.uint64)) * _ODD >> np.uint64(7))
-    long = np.flatnonzero(length > 16)
-    middle, count, within = _middle(words, start[long], length[long])
-    if len(long):
-        weight = (within.astype(np.uint64) * np.uint64(2) + np.uint64(3)) * _ODD
-        begins = np.cumsum(count) - count
-        mixed[long] ^= np.add.reduceat(middle * weight, begins)
-    _, first, code = np.unique(mixed, return_index=True, return_inverse=True)
+    strings = np.ndarray((len(text) - _SIZE + 1,), f"V{_SIZE}", text, 0, (1,))
+    mixed = length.astype(np.uint64) * _ODD
+    pieces: list[tuple[Ints | slice, list[Words]]] = []
+    rows: Ints | slice = slice(None)
+    at, left = start, length
+    while len(at):
+        piece = strings[at].view("<u8").reshape(len(at), -1)
+        words = [np.ascontiguousarray(column) for column in piece.T]
+        short = np.flatnonzero(left < _SIZE)
+        if len(short):  # only of the first piece: later ones reach back
+            masks = _MASKS[left[short]]
+            for i, word in enumerate(words):
+                word[short] &= masks[:, i]
+        pieces.append((rows, words))
+        hashed = words[0] * _WEIGHTS[0]
+        for word, weight in zip(words[1:], _WEIGHTS[1:], strict=True):
+            hashed ^= word * weight
+        # The high bits of a product depend on all bits, its low ones on few.
+        hashed ^= hashed >> np.uint64(32)
+        mixed[rows] = (mixed[rows] ^ hashed) * _ODD
+        longer = np.flatnonzero(left > _SIZE)
+        rows = longer if isinstance(rows, slice) else rows[longer]
+        left = left[longer] - _SIZE
+        at = at[longer] + np.minimum(left, _SIZE)
+        left = np.maximum(left, _SIZE)
+    first, code = _distinct(mixed)
     same = first[code]
-    equal = (head == head[same]) & (tail == tail[same]) & (length == length[same])
-    if len(long) and equal.all():
-        place = np.zeros(len(start), np.int64)
-        place[long] = begins
-        theirs = np.repeat(place[same[long]], count) + within
-        equal[long] = np.logical_and.reduceat(middle == middle[theirs], begins)
+    equal = length == length[same]
+    place = np.arange(len(start))
+    for rows, words in pieces if equal.all() else []:
+        theirs = same
+        if not isinstance(rows, slice):
+            place[rows] = np.arange(len(rows))
+            theirs = place[same[rows]]
+        differs = words[0] ^ words[0][theirs]
+        for word in words[1:]:
+            differs |= word ^ word[theirs]
+        equal[rows] &= differs == 0
     if not equal.all():  # two strings of one hash: no shortcut then
         first, code = np.arange(len(start)), np.arange(len(start))
     begin, end = start[first].tolist(), (start + length)[first].tolist()
-    return code, [_decode(text[a:b]) for a, b in zip(begin, end, strict=True)]
+    return code, [text[a:b] for a, b in zip(begin, end, strict=True)]
 
 
-def _middle(words: Words, start: Ints, length: Ints) -> tuple[Words, Ints, Ints]:
-    """The eights of long strings between the first and the last, how many, and their numbers."""
-    count = (length - 9) // 8
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return words[np.repeat(start + 8, count) + 8 * within], count, within
+def _distinct(mixed: Words) -> tuple[Ints, Ints]:
+    """Where each distinct value stands, and which of them each is.
+
+    Most are told apart by a table of some of their bits, which is cheaper than sorting them all.
+    """
+    slot = (mixed >> np.uint64(64 - _TABLE_BITS)).astype(np.int64)
+    table = np.full(1 << _TABLE_BITS, -1, np.int64)
+    table[slot] = np.arange(len(mixed))
+    used = np.flatnonzero(table >= 0)
+    first = table[used]
+    table[used] = np.arange(len(used))
+    code = table[slot]
+    others = np.flatnonzero(mixed[first[code]] != mixed)  # two values in one place
+    if len(others):
+        _, again, theirs = np.unique(mixed[others], return_index=True, return_inverse=True)
+        code[others] = len(first) + theirs
+        first = np.concatenate((first, others[again]))
+    return first, code
 
 
 def _decode(inside: bytes) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from skiptrace.read.decode import is_list, loads, no_gc
-from skiptrace.read.digits import MARGIN, words_of
+from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import Layout
 from skiptrace.read.names import strings_at
 from skiptrace.read.rows import TIMED, Part, from_decoded, merged
@@ -85,7 +85,8 @@ def _matched(text: bytes, events: int, matches: list[Match]) -> Part | None:
         rows = slot[match.events]
         if match.template.cat is not None:
             cat[rows] = cats.index(match.template.cat)
-        for column, values in match.numbers.items():
+        fixed = {column: np.int64(value) for column, value in match.template.fixed}
+        for column, values in (match.numbers | fixed).items():
             filled, valid = part.numbers.setdefault(
                 column, (np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_))
             )
@@ -93,10 +94,9 @@ def _matched(text: bytes, events: int, matches: list[Match]) -> Part | None:
         for column, (start, size) in match.texts.items():
             at[column][rows], length[column][rows] = start, size
     part.put_text("cat", cat, cats)
-    words = words_of(text)
     for column, start in at.items():
         there = np.flatnonzero(start >= 0)
-        codes, texts = strings_at(text, words, start[there], length[column][there])
+        codes, texts = strings_at(text, start[there], length[column][there])
         if any(min(string, default=" ") < " " for string in texts):
             return None
         filled = np.full(len(ids), -1, np.int64)

@@ -1,18 +1,14 @@
-"""Events of one shape, matched whole: what stands fixed in them, and the numbers and texts between.
+"""Events matched by templates, all those of a block at once: their values as arrays.
 
-A writer makes each kind of event with the same keys in the same order. A template is learned from
-one such event, and holds its bytes up to the values that differ. Where an event matches a template
-to its last byte it is JSON of that very shape, and its values are where the template says.
+Where an event matches a template to its last byte it is JSON of that very shape, and its values are
+where the template says.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import orjson
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.digits import (
@@ -22,67 +18,28 @@ from skiptrace.read.digits import (
     MOST_US,
     Bytes,
     Words,
+    count_before,
     count_digits,
     digits,
     thousandths,
     words_of,
 )
-from skiptrace.read.rows import PHASES, TIMED
+from skiptrace.read.names import distinct_at
+from skiptrace.read.shapes import Rest, Template, learn
 
-_COLUMNS = {"ts": "start_ns", "dur": "dur_ns", "pid": "pid", "tid": "tid", "name": "name"}
-_ARGUMENTS = {
-    "correlation": "correlation",
-    "External id": "external_id",
-    "external id": "external_id",
-    "device": "device",
-    "stream": "stream",
-    "cuda_sync_kind": "sync_kind",
-    "Collective name": "collective",
-}
-_KINDS = {
-    "start_ns": "time",
-    "dur_ns": "duration",
-    "name": "text",
-    "sync_kind": "text",
-    "collective": "text",
-}
-"""Columns that are not integers."""
-_TOKEN = re.compile(
-    rb'(?P<space>[ \t\r\n]+)|(?P<text>"[ !#-\[\]-~]*")|(?P<number>-?[0-9][0-9.]*)'
-    rb"|(?P<word>true|false|null)|(?P<mark>[{}\[\]:,])"
-)
-_LONGEST_TEXT = 4096
-"""Longer texts are left to the other readers."""
-_LONGEST_EVENT = 1 << 14
-"""And so are longer events."""
 _FEW = 8
 """So few events, or a fiftieth of a block, are not worth a template."""
 _TRIES = 8
 """Templates tried on a block at most."""
 _IN_VAIN = 16
 """After so many tries in vain a file is not learned from any more."""
-_U64 = np.uint64
-_ONES, _HIGH = _U64(0x0101010101010101), _U64(0x8080808080808080)
-
-
-class Field(NamedTuple):
-    """A value that differs from event to event."""
-
-    kind: str
-    """``integer``, ``time``, ``duration``, ``text``, or ``number``: one of no interest."""
-    column: str | None
-    """Where it goes; None where it is of no interest."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """The shape of an event."""
-
-    parts: tuple[bytes | Field, ...]
-    """Literals and fields, as they follow each other."""
-    phase: int
-    cat: str | None
-    """Its category; None where it has none, or is no row."""
+_MOST = 0.75
+"""Share of the events of a shape that its narrow template has to fit, to be worth trying first."""
+_OTHERS = 8
+"""Events that one to be learned is compared with at most."""
+_QUOTE, _BACKSLASH, _SPACE, _TILDE = np.frombuffer(b'"\\ ~', np.uint8)
+_WINDOWS = (32, 96, 384, 1536, 2048)
+"""Bytes of a text looked at, one after another; longer texts are left to the other readers."""
 
 
 @dataclass
@@ -94,103 +51,6 @@ class Match:
     numbers: dict[str, Ints]
     texts: dict[str, tuple[Ints, Ints]]
     """Column -> where they start, and how long they are."""
-
-
-def learn(event: bytes) -> Template | None:
-    """The template of an event; None where it holds what a template cannot."""
-    if len(event) > _LONGEST_EVENT:
-        return None
-    try:
-        decoded = orjson.loads(event)
-    except orjson.JSONDecodeError:
-        return None
-    phase, cat = decoded.get("ph"), decoded.get("cat")
-    if not isinstance(phase, str) or phase not in PHASES - {"M"}:
-        return None
-    timed = phase in TIMED
-    parts = _parts(event, timed=timed)
-    columns = [p.column for p in parts or () if isinstance(p, Field) and p.column]
-    if parts is None or (timed and not {"pid", "tid", "start_ns"} <= set(columns)):
-        return None
-    if len(columns) > len(set(columns)) or not isinstance(cat, str | None):
-        return None
-    return Template(tuple(parts), ord(phase), cat if timed else None)
-
-
-def _parts(event: bytes, *, timed: bool) -> list[bytes | Field] | None:
-    """Literals and fields of an event that is JSON; None where it has what no template has."""
-    parts: list[bytes | Field] = []
-    literal, at, shape = b"", 0, _Shape(timed=timed)
-    while at < len(event):
-        token = _TOKEN.match(event, at)
-        if token is None:
-            return None
-        at, text = token.end(), token.group()
-        try:
-            field = shape.meet(text, token.lastgroup or "")
-        except _NoTemplateError:
-            return None
-        if field is not None:
-            quote = b'"' if token.lastgroup == "text" else b""
-            parts += [literal + quote, field]
-            literal, text = b"", quote
-        literal += text
-    return [*parts, literal]
-
-
-class _NoTemplateError(Exception):
-    """An event that holds what no template has."""
-
-
-class _Shape:
-    """Where in an event a token stands."""
-
-    def __init__(self, *, timed: bool) -> None:
-        self.timed = timed
-        self.key: str | None = None
-        self.open: list[set[str] | None] = []
-        """Of each object that is open its keys so far, of each list None."""
-
-    def meet(self, text: bytes, kind: str) -> Field | None:
-        """Take the next token; the field that it is, None if it is none."""
-        if kind in ("space", "mark"):
-            self._mark(text)
-            return None
-        keys = self.open[-1]
-        if keys is not None and self.key is None:
-            self.key = text[1:-1].decode()
-            if self.key in keys:
-                raise _NoTemplateError  # of a key that stands twice the last counts
-            keys.add(self.key)
-            return None
-        outer = len([keys for keys in self.open if keys is not None]) == 1
-        columns = _COLUMNS if outer else _ARGUMENTS
-        column = columns.get(self.key or "") if self.timed else None
-        if column and keys is None:
-            raise _NoTemplateError  # a list where a value should stand
-        if kind == "word" or (outer and self.key in ("ph", "cat") and kind == "text"):
-            if column and text != b"null":
-                raise _NoTemplateError
-            return None  # of a null there is nothing to tell
-        if kind == "text" and not self.timed:
-            return None  # flows and counters of one kind have one name
-        wanted = _KINDS.get(column, "integer") if column else kind
-        if (wanted == "text") != (kind == "text"):
-            raise _NoTemplateError
-        return Field(wanted, column)
-
-    def _mark(self, text: bytes) -> None:
-        if text == b"{":
-            if self.open and (len(self.open) > 1 or self.key != "args"):
-                raise _NoTemplateError
-            self.open.append(set())
-            self.key = None
-        elif text == b"[":
-            self.open.append(None)
-        elif text in (b"}", b"]"):
-            self.open.pop()
-        elif text == b"," and self.open[-1] is not None:
-            self.key = None
 
 
 class Templates:
@@ -219,25 +79,33 @@ class Templates:
         while len(left) > few and tries < _TRIES and self._in_vain < _IN_VAIN:
             tries += 1
             event = left[tries * len(left) // (_TRIES + 1)]
-            learned = learn(text[start[event] : end[event]])
-            before = len(left)
-            if learned is not None and learned not in self._known:
-                left = page.take(learned, left, matches)
-            if before - len(left) > few and learned is not None:
-                self._known.append(learned)
-            else:
+            others = left[np.linspace(0, len(left) - 1, _OTHERS).astype(np.int64)]
+            learned = learn(
+                text[start[event] : end[event]],
+                [text[start[other] : end[other]] for other in others if other != event],
+            )
+            new = [template for template in learned if template not in self._known]
+            sizes = [len(left)]
+            for template in new:
+                left = page.take(template, left, matches)
+                sizes.append(len(left))
+            taken = sizes[0] - len(left)
+            if taken <= few:
                 self._in_vain += 1
+                continue
+            if len(new) > 1 and sizes[0] - sizes[1] < taken * _MOST:
+                del new[0]  # too narrow
+            # Those with fewer parts are cheaper to try.
+            self._known = sorted([*self._known, *new], key=lambda known: len(known.parts))
         return matches, left
 
 
 class _Page:
-    """A text, and where its events and quotes are."""
+    """A text, and where its events are."""
 
     def __init__(self, text: bytes, start: Ints, end: Ints) -> None:
         self.text, self.start, self.end = text, start, end
         self.words, self.codes = words_of(text), np.frombuffer(text, np.uint8)
-        plain = b"\\" not in text and text.isascii()
-        self.quotes = np.flatnonzero(self.codes == ord('"')) if plain else None
 
     def take(self, template: Template, left: Ints, matches: list[Match]) -> Ints:
         """Match what is left with a template; what is left then."""
@@ -260,7 +128,7 @@ class _Page:
                 good = literally(self.text, at, part)
                 at = at + len(part)
             elif part.kind == "text":
-                length, good = self._text(at, part.column)
+                length, good = _text(self.codes, at)
                 if part.column is not None:
                     found.texts[part.column] = at, length
                 at = at + length
@@ -274,21 +142,30 @@ class _Page:
                 _keep(found, good)
             if not len(at):
                 return found
-        good = at == self.end[found.events]
+        rest = template.rest
+        end = self.end[found.events]
+        good = at == end if rest is None else self._rests(at, end, rest)
         if not good.all():
             _keep(found, good)
         return found
 
-    def _text(self, at: Ints, column: str | None) -> tuple[Ints, Bools]:
-        """Bytes up to the next quote, and where they are all of a string.
-
-        Of texts that become a column line breaks are found later, in the distinct ones.
-        """
-        if column is None or self.quotes is None or not len(self.quotes):
-            return _text(self.words, at)
-        place = np.searchsorted(self.quotes, at)
-        length = self.quotes.take(place, mode="clip") - at
-        return length, length >= 0
+    def _rests(self, at: Ints, end: Ints, rest: Rest) -> Bools:
+        """Where the bytes up to the end are what a rest allows: each distinct one is parsed."""
+        good = np.ones(len(at), np.bool_)
+        if rest.before_last:
+            end = end - len(rest.end)
+            good = (end > at) & literally(self.text, np.maximum(end, 0), rest.end)
+            count = count_before(self.words, np.where(good, end, MARGIN))
+            end = end - count
+            good &= (count > 0) & (count < MOST_COUNTED)
+            good &= (count == 1) | (self.codes[np.maximum(end, 0)] != ord("0"))
+            end -= len(rest.before_last)
+            good &= literally(self.text, np.maximum(end, 0), rest.before_last)
+        good &= end >= at
+        there = np.flatnonzero(good)
+        code, middles = distinct_at(self.text, at[there], (end - at)[there])
+        good[there] = np.array([rest.allows(middle) for middle in middles], np.bool_)[code]
+        return good
 
 
 def _keep(found: Match, good: Bools) -> None:
@@ -298,14 +175,20 @@ def _keep(found: Match, good: Bools) -> None:
 
 
 def literally(text: bytes, at: Ints, literal: bytes) -> Bools:
-    """Where the text holds a literal: as strings of its length, compared a string at a time."""
-    good = np.ones(len(at), np.bool_)
+    """Where the text holds a literal: compared eight bytes at a time, over all places at once."""
+    differs = np.zeros(len(at), np.uint64)
     for begin in range(0, len(literal), MARGIN):
         piece = literal[begin : begin + MARGIN]
-        size = len(piece)
-        strings = np.ndarray((len(text) - size + 1,), f"S{size}", text, 0, (1,))
-        good &= strings[np.minimum(at + begin, len(strings) - 1)] == piece
-    return good
+        size = -(-len(piece) // 8) * 8
+        wanted = np.frombuffer(piece.ljust(size, b"\0"), "<u8")
+        strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
+        seen = strings[np.minimum(at + begin, len(strings) - 1)].view("<u8").reshape(-1, size // 8)
+        for column, word in enumerate(wanted):
+            difference = seen[:, column] ^ word
+            if (over := 8 * (column + 1) - len(piece)) > 0:
+                difference <<= np.uint64(8 * over)
+            differs |= difference
+    return np.asarray(differs == 0)
 
 
 def _number(words: Words, codes: Bytes, at: Ints, kind: str) -> tuple[Ints, Ints, Bools]:
@@ -354,23 +237,26 @@ def _skip(words: Words, codes: Bytes, at: Ints) -> tuple[Ints, Bools]:
     return at, good
 
 
-def _text(words: Words, at: Ints) -> tuple[Ints, Bools]:
+def _text(codes: Bytes, at: Ints) -> tuple[Ints, Bools]:
     """Bytes up to the next quote, and where there is nothing but plain ASCII before it."""
     length, good = np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
-    left = np.arange(len(at))
-    for done in range(0, _LONGEST_TEXT, 8):
-        word = words[at[left] + done]
-        mark, slash = word ^ (_ONES * _U64(0x22)), word ^ (_ONES * _U64(0x5C))
-        # The lowest high bit set is right; those above it may be carried over from it.
-        quote = (mark - _ONES) & ~mark & _HIGH
-        other = ((slash - _ONES) & ~slash) | ((word - _ONES * _U64(0x20)) & ~word) | word
-        stop = quote | (other & _HIGH)
-        first = stop & -stop
-        ended = stop != 0
-        good[left] = (first & quote) != 0
-        length[left] = done + (np.bitwise_count(first - _U64(1)) >> np.uint8(3)).astype(np.int64)
-        left = left[~ended]
-        left = left[at[left] + done + 8 < len(words)]
+    left, done = np.arange(len(at)), 0
+    for size in _WINDOWS:
+        left = left[at[left] + done + size <= len(codes)]
         if not len(left):
             break
+        windows = np.ndarray((len(codes) - size + 1,), f"V{size}", codes, 0, (1,))
+        seen = windows[at[left] + done].view(np.uint8).reshape(-1, size)
+        first = _is_stop(seen).argmax(axis=1)
+        stop = seen[np.arange(len(left)), first]
+        good[left] = stop == _QUOTE
+        length[left] = done + first
+        left, done = left[~_is_stop(stop)], done + size
     return length, good
+
+
+def _is_stop(codes: Bytes) -> Bools:
+    """A quote, or what may stand in a text but is not one plain character."""
+    return np.asarray(
+        (codes == _QUOTE) | (codes == _BACKSLASH) | (codes - _SPACE > _TILDE - _SPACE)
+    )
