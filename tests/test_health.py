@@ -281,7 +281,11 @@ def test_what_events_are_is_told_with_their_number() -> None:
 def test_clocks_that_disagree_are_told_with_their_nanoseconds() -> None:
     events = [call("c", 5, 1, 3), kernel(4, 1, 3), call("c", 8, 1, 4), kernel(5.5, 1, 4)]
     found = sk.load(events).health.filter(kind="negative_launch_time")
-    assert found["meaning"].item().endswith("(by 2500 ns at most)")
+    assert (
+        found["meaning"]
+        .item()
+        .endswith("(the device's clock is 2,500 ns behind the host's, or more)")
+    )
 
 
 def test_options_of_the_profiler_are_named() -> None:

@@ -76,7 +76,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     "negative_launch_time": (
         "warning",
         "launches whose work starts before them (clocks disagree): t_l taken as 0",
-        "tklqt",
+        "tklqt, il_ns, busy and idle",
     ),
     "launch_without_work": (
         "warning",
@@ -152,9 +152,11 @@ _VERBS = (
     "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
     "fusion",
 )  # fmt: skip
+_ACROSS = tuple(verb for verb in _VERBS if verb not in ("top_kernels", "fusion"))
+"""Verbs that set times of the host against times of the device."""
 DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
     ("unparsed_time", *_LOST, "graph_without_work"), _VERBS
-)
+) | {"negative_launch_time": _ACROSS}
 """Kind -> the verbs that warn of it where it is frequent: their figures may be wrong."""
 
 
