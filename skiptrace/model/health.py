@@ -41,8 +41,13 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     ),
     "left_out": (
         "info",
-        "events left out of the load, as asked (without=, window=)",
+        "events left out of the load, as asked (without=, window=): not looked at for faults",
         "those that need them",
+    ),
+    "without_nothing": (
+        "info",
+        "categories to leave out (without=) that no event has",
+        "none",
     ),
     "duplicate_event": ("warning", "events equal to an earlier one in all columns: kept", "all"),
     "no_device_work": ("error", "nothing ran on a device in this trace", "all"),
