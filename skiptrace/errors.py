@@ -110,6 +110,14 @@ class ReadError(SkiptraceError):
             "Load the folder again, copy it again, or save the trace again."
         )
 
+    @classmethod
+    def without(cls, folder: str, categories: object) -> ReadError:
+        """`without=` for a folder, whose frames are read only where they are asked for."""
+        return cls(
+            f"without={categories!r}: the saved trace {folder} has what it was saved with; each "
+            "frame is read when it is first used, so one that is not costs nothing."
+        )
+
 
 class SaveError(SkiptraceError):
     """A trace that cannot be saved there, or at all."""
@@ -125,14 +133,9 @@ class SaveError(SkiptraceError):
     @classmethod
     def cannot_write(cls, path: str, reason: str) -> SaveError:
         """The file system refuses."""
-        return cls(f"{path}: cannot be written: {reason}.")
-
-    @classmethod
-    def without(cls, folder: str, categories: object) -> SaveError:
-        """`without=` for a folder, whose frames are read only where they are asked for."""
         return cls(
-            f"without={categories!r}: the saved trace {folder} has what it was saved with; each "
-            "frame is read when it is first used, so one that is not costs nothing."
+            f"{path}: cannot be written: {reason}. Give a folder that may be written to, on a disk "
+            "with room for it."
         )
 
     @classmethod

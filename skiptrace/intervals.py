@@ -92,15 +92,41 @@ def gaps_between(starts: Ints, ends: Ints) -> tuple[Ints, Ints, Ints]:
     return reach[after - 1], starts[after], after
 
 
+class Measure:
+    """How much of a set lies before a moment: made once, asked in O(log n) a moment."""
+
+    def __init__(self, intervals: Intervals) -> None:
+        self._starts, self._ends = intervals
+        self._done = np.concatenate((np.zeros(1, np.int64), np.cumsum(self._ends - self._starts)))
+
+    def before(self, times: Ints) -> Ints:
+        """Total length of the set before each of `times`."""
+        if not len(self._starts):
+            return np.zeros(len(times), np.int64)
+        index = np.searchsorted(self._starts, times, side="right")
+        beyond = self._ends[np.maximum(index - 1, 0)] - times
+        return self._done[index] - np.where(index > 0, np.maximum(beyond, 0), 0)
+
+    def before_outside(self, intervals: Intervals, times: Ints) -> Ints:
+        """Of what lies before each of `times` the length outside of another set.
+
+        Costs the size of the other set, not of this one.
+        """
+        starts, ends = intervals
+        whole = self.before(times)
+        if not len(starts):
+            return whole
+        low, high = self.before(starts), self.before(ends)
+        done = np.concatenate((np.zeros(1, np.int64), np.cumsum(high - low)))
+        index = np.searchsorted(starts, times, side="right")
+        beyond = high[np.maximum(index - 1, 0)] - whole
+        inside: Ints = done[index] - np.where(index > 0, np.maximum(beyond, 0), 0)
+        return whole - inside
+
+
 def measure_before(intervals: Intervals, times: Ints) -> Ints:
     """Total length of the set before each of `times`."""
-    starts, ends = intervals
-    if not len(starts):
-        return np.zeros(len(times), np.int64)
-    done = np.concatenate((np.zeros(1, np.int64), np.cumsum(ends - starts)))
-    index = np.searchsorted(starts, times, side="right")
-    beyond = ends[np.maximum(index - 1, 0)] - times
-    return done[index] - np.where(index > 0, np.maximum(beyond, 0), 0)
+    return Measure(intervals).before(times)
 
 
 def overlap(intervals: Intervals, lows: Ints, highs: Ints) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 from helpers import Event, call, kernel, op, trace_paths
+from rich.console import Console
 
 import skiptrace as sk
 from skiptrace.model.health import DOUBTFUL
 from skiptrace.show.report import build_report
+from skiptrace.show.terminal import print_report
 
 SOUND: list[Event] = [
     op("a", 0, 100),
@@ -21,6 +24,7 @@ SOUND: list[Event] = [
     *(kernel(10 * i + 4, 2, i + 1) for i in range(12)),
 ]
 LOST = op("lost", "soon", 1)
+SKEWED = [call("c", 300, 1, 99), kernel(297.5, 2, 99)]
 EMPTY = [call("cudaGraphLaunch", 200, 1, 50)]
 
 VERBS: dict[str, Callable[[sk.Trace], Any]] = {
@@ -60,6 +64,14 @@ def test_each_kind_is_warned_of_apart_and_each_trace() -> None:
     assert len(warned(lambda: sk.tklqt(pickle.loads(pickle.dumps(trace))))) == 2
 
 
+def test_clocks_that_disagree_are_warned_of_where_host_and_device_meet() -> None:
+    trace = sk.load([*SOUND, *SKEWED])
+    assert not warned(lambda: [sk.fusion(trace), sk.top_kernels(trace)])
+    (found,) = warned(lambda: [sk.tklqt(trace), sk.summary(trace), sk.idle_gaps(trace)])
+    assert "1 negative_launch_time: launches whose work starts before them" in str(found.message)
+    assert "the device's clock is 2,500 ns behind the host's, or more" in str(found.message)
+
+
 def test_what_is_rare_is_no_reason_to_warn() -> None:
     many = [call("cudaGraphLaunch", 300 + i, 1, 100 + i) for i in range(100)]
     many += [kernel(900 + i, 1, 100 + i) for i in range(100)]
@@ -78,6 +90,39 @@ def test_the_report_says_it_and_does_not_warn() -> None:
     report = build_report(trace)
     assert report.grade == trace.grade == "doubtful: unparsed_time (1)"
     assert report.to_dict()["grade"] == report.grade
+
+
+TIMELESS = "1 unparsed_time (events without a usable time: left out)"
+CLOCKS = (
+    "1 negative_launch_time (launches whose work starts before them (clocks disagree): t_l taken "
+    "as 0 (the device's clock is 2,500 ns behind the host's, or more))"
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "caution"),
+    [
+        (SOUND, ""),
+        ([*SOUND, LOST], f"The verdict rests on a damaged trace: {TIMELESS}."),
+        ([*SOUND, *SKEWED], f"The verdict rests on a doubtful trace: {CLOCKS}."),
+        (
+            [*SOUND, *SKEWED, LOST],
+            f"The verdict rests on a damaged trace: {TIMELESS}; also 1 negative_launch_time.",
+        ),
+        ([op("a", 0, 1), LOST], f"The trace is damaged: {TIMELESS}."),
+        ([op("a", 0, 1)], ""),
+    ],
+    ids=["sound", "damaged", "clocks", "both", "no verdict", "no device"],
+)
+def test_the_head_of_the_report_says_what_the_verdict_rests_on(
+    events: list[Event], caution: str
+) -> None:
+    report = build_report(sk.load(events))
+    assert report.caution == report.to_dict()["caution"] == caution
+    console = Console(file=io.StringIO(), width=1000)
+    print_report(report, console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert (lines[1] == caution) == bool(caution)
 
 
 @pytest.mark.parametrize("path", trace_paths(), ids=lambda path: "/".join(path.parts[-2:]))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -65,6 +67,7 @@ CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
     "named_tid": ([op("a", 1, 1, tid="main"), op("b", 2, 1, tid="main")], 2, 0, 2),
     "not_understood": ([op("a", 1, 1), event("new", "n", 1, 1), event(None, "n", 1, 1)], 2, 1, 3),
     "left_out": ([op("a", 1, 1), event("other", "b", 1, 1)], 1, None, 2),
+    "without_nothing": ([op("a", 1, 1)], 2, None, 2),
     "duplicate_event": ([op("a", 1, 1), op("a", 1, 1), op("a", 1, 2), op("a", 1, 1)], 2, 1, 4),
     "no_device_work": ([op("a", 1, 1)], 1, None, None),
     "no_operators": ([kernel(1, 1)], 1, None, None),
@@ -144,7 +147,7 @@ CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
 @pytest.mark.parametrize("kind", sorted(set(MEANINGS) - set(FAULTS)))
 def test_each_kind_is_found_as_often_as_it_occurs(kind: str) -> None:
     events, count, example, of = CASES[kind]
-    without = ["other"] if kind == "left_out" else []
+    without = {"left_out": ["other"], "without_nothing": ["other", "another"]}.get(kind, [])
     row = sk.load(events, without=without).health.filter(kind=kind).row(0, named=True)
     assert (row["count"], row["example"]) == (count, example)
     assert row["share"] == (None if of is None else count / of)
@@ -160,6 +163,15 @@ def test_a_sound_trace_has_none_of_them(kind: str) -> None:
 DOCUMENT = json.dumps({"traceEvents": [op(f"x{i}", 10 * i, 5) for i in range(4)]}).encode()
 AT = DOCUMENT.index(b'"x2"')
 PACKED = gzip.compress(DOCUMENT)
+
+
+def zipped(*files: bytes) -> bytes:
+    """An archive of traces."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for number, data in enumerate(files):
+            packed.writestr(f"{number}.json", data)
+    return file.getvalue()
 
 
 def named(written: bytes) -> bytes:
@@ -195,6 +207,10 @@ DAMAGED: dict[str, tuple[bytes, int, int, str]] = {
     "utf16_or_utf32": (DOCUMENT.decode().encode("utf-16"), 1, 0, "info"),
     "concatenated_document": (DOCUMENT + b"[{}]", 1, len(DOCUMENT), "warning"),
     "duplicate_document": (DOCUMENT * 2, 1, len(DOCUMENT), "warning"),
+    "repeated_list": (DOCUMENT.replace(b"}, {", b"}], \"traceEvents\": [{", 1), 1,
+                      DOCUMENT.index(b"}, {") + 19, "warning"),
+    "wrapped_events": (b"[" + DOCUMENT + b"]", 1, 0, "warning"),
+    "other_files": (zipped(b"[]", DOCUMENT), 1, 0, "warning"),
     "truncated_stream": (PACKED[:-8], 1, len(DOCUMENT), "error"),
     "damaged_stream": (PACKED + b"no member", 1, len(DOCUMENT), "error"),
     "bad_checksum": (PACKED[:-8] + bytes(8), 1, len(DOCUMENT), "error"),
@@ -281,7 +297,11 @@ def test_what_events_are_is_told_with_their_number() -> None:
 def test_clocks_that_disagree_are_told_with_their_nanoseconds() -> None:
     events = [call("c", 5, 1, 3), kernel(4, 1, 3), call("c", 8, 1, 4), kernel(5.5, 1, 4)]
     found = sk.load(events).health.filter(kind="negative_launch_time")
-    assert found["meaning"].item().endswith("(by 2500 ns at most)")
+    assert (
+        found["meaning"]
+        .item()
+        .endswith("(the device's clock is 2,500 ns behind the host's, or more)")
+    )
 
 
 def test_options_of_the_profiler_are_named() -> None:

@@ -14,7 +14,8 @@ from skiptrace.intervals import Intervals, Ints
 LAST = 20
 PAIRS = st.lists(st.tuples(st.integers(-3, LAST), st.integers(-3, LAST)), max_size=12)
 TIMES = st.lists(st.integers(-5, LAST + 5), max_size=12)
-SETS = PAIRS.map(lambda pairs: iv.union(*columns(pairs)))
+CELLS = st.sets(st.integers(-3, LAST))
+SETS = CELLS.map(lambda cells: iv.union(*columns([(cell, cell + 1) for cell in sorted(cells)])))
 
 
 def columns(pairs: list[tuple[int, int]]) -> Intervals:
@@ -91,6 +92,15 @@ def test_measure_before_and_contains_look_at_each_time(a: Intervals, times: list
     covered = cells(*a)
     assert iv.measure_before(a, at).tolist() == [len([c for c in covered if c < t]) for t in times]
     assert iv.contains(a, at).tolist() == [t in covered for t in times]
+
+
+@given(SETS, SETS, TIMES)
+def test_a_measure_is_asked_for_what_lies_outside_of_another_set(
+    a: Intervals, b: Intervals, times: list[int]
+) -> None:
+    found = iv.Measure(a).before_outside(b, np.array(times, np.int64))
+    outside = cells(*a) - cells(*b)
+    assert found.tolist() == [len([c for c in outside if c < t]) for t in times]
 
 
 @given(SETS, PAIRS)

@@ -14,9 +14,8 @@ from helpers import Event, fixture_path, fixture_paths, kernel, op
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skiptrace.read.faults import FAULTS, Repaired
+from skiptrace.read.faults import Repaired
 from skiptrace.read.repair import repair
-from skiptrace.read.unpack import wide_encoding
 
 NAME = '"x3"'
 """What a case damages: the fourth event's name, as it is written."""
@@ -134,11 +133,19 @@ WHOLE: dict[str, tuple[str | bytes, str, list[Event]]] = {
     "no comma between events": (document().replace('}, {"ph', '} {"ph', 1),
                                 "missing_comma", EVENTS),
     "a byte order mark": ("\ufeff" + document(), "byte_order_mark", EVENTS),
-    "UTF-16": (document().encode("utf-16"), "utf16_or_utf32", EVENTS),
-    "UTF-32": (document().encode("utf-32"), "utf16_or_utf32", EVENTS),
     "twice the same": (document() * 2, "duplicate_document", EVENTS),
     "two documents": (document() + "\n" + document(events=EVENTS[:2]),
                       "concatenated_document", EVENTS + EVENTS[:2]),
+    "two lists": (document().replace('}, {"ph', '}], "traceEvents": [{"ph', 1), "repeated_list",
+                  EVENTS),
+    "a list of lists": (json.dumps({"traceEvents": [EVENTS[:2], [EVENTS[2:]]]}), "wrapped_events",
+                        EVENTS),
+    "texts of events": (json.dumps(list(map(json.dumps, EVENTS))), "wrapped_events", EVENTS),
+    "a text of all": (json.dumps(document()), "wrapped_events", EVENTS),
+    "a list of documents": (json.dumps([{"traceEvents": EVENTS[:2]}, {"traceEvents": EVENTS[2:]}]),
+                            "wrapped_events", EVENTS),
+    "a document in an object": (json.dumps({"data": {"traceEvents": EVENTS}}),
+                                "wrapped_events", EVENTS),
     "a cut one and a whole one": (document()[: CUT + 3] + document(events=EVENTS[4:]),
                                   "missing_bracket", EVENTS[:3] + EVENTS[4:]),
     "a line each": ("\n".join(map(json.dumps, EVENTS)), "missing_comma", EVENTS),
@@ -170,8 +177,8 @@ def test_an_event_that_is_cut_off_is_kept_if_its_needed_fields_are_there() -> No
 
 def test_each_fault_has_a_meaning_and_a_case() -> None:
     cases = {kind for kind, _, _ in NAMES.values()} | {kind for _, kind, _ in WHOLE.values()}
-    packed = {"truncated_stream", "damaged_stream", "bad_checksum"}  # tests/test_unpack.py
-    assert cases | packed | {"invalid_utf8", "lost_event"} == set(FAULTS)
+    packed = {"truncated_stream", "damaged_stream", "bad_checksum", "other_files", "utf16_or_utf32"}
+    assert cases | packed  # tests/test_unpack.py | {"invalid_utf8", "lost_event"} == set(FAULTS)
 
 
 def test_a_fault_says_where_it_is_first_and_how_often_it_occurs() -> None:
@@ -275,7 +282,7 @@ def test_whatever_happens_to_a_file_something_sensible_comes_out(
     result = repair(data)
     assert len(result.events) <= len(data)
     try:
-        sound_after_all = wide_encoding(data) is None and orjson.loads(data)
+        sound_after_all = orjson.loads(data)
     except orjson.JSONDecodeError:
         assert result.faults
     else:

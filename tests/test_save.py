@@ -359,6 +359,21 @@ def test_a_file_and_a_saved_trace_with_something_else_in_it_are_not_replaced(
         again.save(tmp_path / "t")
 
 
+def test_a_folder_takes_no_without_and_is_refused_like_the_file_where_that_was_repaired(
+    tmp_path: Path,
+) -> None:
+    saved(sk.load(EVENTS), tmp_path / "sound")
+    with pytest.raises(ReadError, match="has what it was saved with"):
+        sk.load(tmp_path / "sound", without=["cpu_op"])
+    assert_equal(sk.load(tmp_path / "sound", repair=False), sk.load(EVENTS))
+    saved(
+        sk.load(b'[{"ph": "X", "name": NaN, "pid": 1, "tid": 1, "ts": 1, "dur": 1}]'),
+        tmp_path / "t",
+    )
+    with pytest.raises(ReadError, match="t: not_a_number at byte 21: "):
+        sk.load(tmp_path / "t", repair=False)
+
+
 def test_a_place_that_cannot_be_written_is_an_error_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,7 +384,7 @@ def test_a_place_that_cannot_be_written_is_an_error_and_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(SaveError, match="No space left"):
+    with pytest.raises(SaveError, match=r"No space left on device\. Give a folder"):
         trace.step(1).save(tmp_path / "t")
     assert [p.name for p in tmp_path.iterdir()] == ["t"]
     assert_equal(again, trace)

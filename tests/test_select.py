@@ -48,6 +48,7 @@ def test_categories_left_out_are_counted_and_all_else_is_the_same(layout: str) -
     assert part.ops.equals(whole.ops)
     assert part.annotations.equals(whole.annotations)
     assert part.calls.equals(whole.calls)
+    assert part.health.filter(kind="without_nothing").is_empty()
     left = part.health.filter(kind="left_out")["count"].item()
     assert left == len(whole.python) + len(whole.work)
     assert part.meta.events == whole.meta.events == len(traced())
@@ -81,6 +82,10 @@ def test_windows_of_fixtures(path: Any) -> None:
 def test_one_category_is_a_list_of_one_and_none_found_is_no_error() -> None:
     data = laid_out(traced(), "indented")
     assert sk.load(data, without="cpu_op").ops.is_empty()
+    unmet = sk.load(data, without=["no such", "cpu_op", "nor this"])
+    (row,) = unmet.health.filter(kind="without_nothing").iter_rows(named=True)
+    assert (row["count"], row["severity"]) == (2, "info")
+    assert row["meaning"].endswith("that no event has (no such, nor this)")
     assert sk.load(data, without="no such").ops.equals(sk.load(data).ops)
 
 

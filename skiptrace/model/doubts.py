@@ -42,7 +42,7 @@ def _note_categories(findings: Findings, frames: Frames, events: Events, meta: M
 
 
 def _note_clocks(findings: Findings, launches: pl.DataFrame, work: pl.DataFrame) -> None:
-    """Work that starts before its launch; by the most of it the clocks differ at least."""
+    """Work that starts before its launch: the clocks differ by the most of it, at least."""
     early = (
         launches.filter(pl.col("tklqt_ns") == 0)
         .select("id", "start_ns", "first_work")
@@ -52,7 +52,7 @@ def _note_clocks(findings: Findings, launches: pl.DataFrame, work: pl.DataFrame)
     )
     if len(early):
         most = int(early["skew"].max())  # type: ignore[arg-type]
-        detail = f"by {most} ns at most"
+        detail = f"the device's clock is {most:,} ns behind the host's, or more"
         example = int(early["id"].min())  # type: ignore[arg-type]
         findings.add("negative_launch_time", len(early), len(launches), example, detail)
 

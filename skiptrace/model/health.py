@@ -41,8 +41,13 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     ),
     "left_out": (
         "info",
-        "events left out of the load, as asked (without=, window=)",
+        "events left out of the load, as asked (without=, window=): not looked at for faults",
         "those that need them",
+    ),
+    "without_nothing": (
+        "info",
+        "categories to leave out (without=) that no event has",
+        "none",
     ),
     "duplicate_event": ("warning", "events equal to an earlier one in all columns: kept", "all"),
     "no_device_work": ("error", "nothing ran on a device in this trace", "all"),
@@ -76,7 +81,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     "negative_launch_time": (
         "warning",
         "launches whose work starts before them (clocks disagree): t_l taken as 0",
-        "tklqt",
+        "tklqt, il_ns, busy and idle",
     ),
     "launch_without_work": (
         "warning",
@@ -152,9 +157,11 @@ _VERBS = (
     "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
     "fusion",
 )  # fmt: skip
+_ACROSS = tuple(verb for verb in _VERBS if verb not in ("top_kernels", "fusion"))
+"""Verbs that set times of the host against times of the device."""
 DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
     ("unparsed_time", *_LOST, "graph_without_work"), _VERBS
-)
+) | {"negative_launch_time": _ACROSS}
 """Kind -> the verbs that warn of it where it is frequent: their figures may be wrong."""
 
 

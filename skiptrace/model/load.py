@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from skiptrace.errors import SaveError, StepError
+from skiptrace.errors import ReadError, StepError
 from skiptrace.model import categories as cats
 from skiptrace.model.doubts import note_doubts
 from skiptrace.model.events import Events, split_by_role
@@ -25,6 +25,7 @@ from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
 from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.columns import RawEvents, assemble
+from skiptrace.read.faults import FAULTS
 from skiptrace.read.rows import Part
 from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source, TraceSource
@@ -73,8 +74,9 @@ def load(
     Raises
     ------
     ReadError
-        The source cannot be opened, is empty, or holds no event, or without `repair` has any
-        fault; or a folder that is no saved trace, of another format, incomplete or changed.
+        The source cannot be opened, is empty, or holds no event, or without `repair` has, or
+        when it was saved had, any fault; or a folder that is no saved trace, of another format,
+        incomplete or changed, or is given with `without`.
     MissingDependencyError
         A zstandard file, and the package that reads those is not installed.
     StepError
@@ -85,8 +87,10 @@ def load(
         if steps is not None:
             raise StepError.saved(str(folder), steps)
         if without:
-            raise SaveError.without(str(folder), without)
+            raise ReadError.without(str(folder), without)
         saved = load_saved(folder)
+        if not repair:
+            _refuse_repaired(saved, str(folder))
         if progress:
             progress("read", 1.0)
         return saved if window is None else saved.between(*window)
@@ -95,10 +99,17 @@ def load(
     read = read_parts(origin, progress, selection, repair=repair)
     if progress:
         progress("link", 0.8)
-    trace = _build(assemble(read.parts), read, origin, steps)
+    trace = _build(assemble(read.parts), read, origin, selection, steps)
     if progress:
         progress("link", 1.0)
     return trace if window is None else trace.between(*window)
+
+
+def _refuse_repaired(saved: Trace, folder: str) -> None:
+    """Raise for the first fault of the file that was saved."""
+    repaired = saved.health.filter(pl.col("kind").is_in(list(FAULTS))).sort("byte")
+    for row in repaired.head(1).iter_rows(named=True):
+        raise ReadError.fault(folder, row["kind"], row["byte"], row["excerpt"])
 
 
 def select(without: Collection[str], window: tuple[int, int] | None) -> Selection:
@@ -109,13 +120,17 @@ def select(without: Collection[str], window: tuple[int, int] | None) -> Selectio
     return Selection(left_out, window, frozenset([*cats.WORK_KINDS, *cats.SYNCS]))
 
 
-def _build(raw: RawEvents, read: Read[Part], source: Source, wanted: Steps | None) -> Trace:
+def _build(
+    raw: RawEvents, read: Read[Part], source: Source, selection: Selection, wanted: Steps | None
+) -> Trace:
     findings = Findings()
     findings.add_faults(read.faults)
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
     events = split_by_role(raw)
     findings.add("left_out", raw.left_out, raw.events)
+    unmet = sorted(selection.without - selection.met)
+    findings.add("without_nothing", len(unmet), len(selection.without), detail=", ".join(unmet))
     count, first, categories = events.not_understood
     findings.add("not_understood", count, raw.events, first, ", ".join(categories))
     findings.add("duplicate_event", events.duplicates[0], raw.events, events.duplicates[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -12,6 +13,9 @@ import orjson
 
 from skiptrace.errors import ReadError
 from skiptrace.read.times import keep_digits
+from skiptrace.read.wrapped import are_wrapped
+
+_LIST = re.compile(rb'"traceEvents"\s*:\s*\[')
 
 
 class _Paused:
@@ -42,6 +46,8 @@ def no_gc() -> Iterator[None]:
 def events_and_header(document: object, name: str) -> tuple[list[Any], dict[str, Any]]:
     """Take a decoded document apart; an error says what it is instead of a trace."""
     if isinstance(document, list):
+        if are_wrapped(document):
+            raise orjson.JSONDecodeError("events that are not where they belong", "", 0)
         return document, {}
     if not isinstance(document, dict):
         raise ReadError.no_events(name, f"a {type(document).__name__}")
@@ -59,9 +65,18 @@ def events_and_header(document: object, name: str) -> tuple[list[Any], dict[str,
 
 
 def loads(data: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
-    """Decode JSON, the digits of its times kept."""
+    """Decode JSON, the digits of its times kept.
+
+    A document of which events would be lost is left to whoever repairs: of two lists of events a
+    decoder keeps the last, and some wrap events in lists or texts of their own.
+    """
     with no_gc():
-        return orjson.loads(keep_digits(data))
+        document = orjson.loads(keep_digits(data))
+    if isinstance(document, list):  # events cut out of a document, most often
+        return document
+    if are_wrapped(document) or len(_LIST.findall(data)) > 1:
+        raise orjson.JSONDecodeError("events that are not where they belong", "", 0)
+    return document
 
 
 def is_list(items: bytes) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
-from skiptrace.read.faults import Faults, Repaired, as_list, fault_at
+from skiptrace.read.faults import Fault, Faults, Repaired, as_list, excerpt, fault_at
 from skiptrace.read.times import keep_digits
 from skiptrace.read.tolerant import Parser
-from skiptrace.read.unpack import wide_encoding
+from skiptrace.read.wrapped import found_inside
 
 _MOST = 1 << 23
 _LEAST = 1 << 12
@@ -60,11 +60,9 @@ def repair(data: bytes, base: int = 0, *, is_run: bool = False) -> Repaired:
     A fault costs at most the event it is in. An event that is cut off is kept if its phase, name,
     process, thread and time, and as a complete event its duration, are there.
     """
-    wide = None if is_run else wide_encoding(data)
-    data = data.decode(wide, "replace").encode() if wide else data
+    if not is_run and (inside := found_inside(data)):
+        return Repaired(*inside, [Fault("wrapped_events", base, excerpt(data, 0))])
     walk = _Walk(data, base, is_run=is_run)
-    if wide:
-        walk.faults.add("utf16_or_utf32", 0)
     if data and not _TRACE.search(data.removeprefix(b"\xef\xbb\xbf")):
         walk.faults.add("junk", 0)  # another kind of file
     else:
@@ -188,6 +186,8 @@ class _Walk:
             parser.space()
             if key == "traceEvents" and data[parser.pos : parser.pos + 1] == b"[":
                 parser.pos += 1
+                if self._has_list:
+                    self.faults.add("repeated_list", parser.pos - 1)
                 self._where, self._is_first, self._has_list = self._in_list, True, True
                 return
             value = parser.value()

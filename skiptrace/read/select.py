@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class Selection:
     """Only what touches these moments (ns) is."""
     anywhere: frozenset[str] = frozenset()
     """Categories that the window does not concern."""
+    met: set[str] = field(default_factory=set, compare=False)
+    """Those of `without` that some event has, noted as they are found."""
 
     def __bool__(self) -> bool:
         return bool(self.without) or self.window is not None
@@ -34,7 +36,9 @@ class Selection:
         wanted = np.ones(len(part.ids), np.bool_)
         cat = part.codes.get("cat")
         if cat is not None and self.without:
-            wanted &= ~_is_any(part.texts, self.without)[cat]
+            unwanted = _is_any(part.texts, self.without)
+            self.met.update(part.texts[i] for i in np.unique(cat[unwanted[cat]]).tolist())
+            wanted &= ~unwanted[cat]
         if self.window is not None and "start_ns" in part.numbers:
             start, known = part.numbers["start_ns"]
             dur, _ = part.numbers.get("dur_ns", (np.zeros_like(start), known))
@@ -63,7 +67,10 @@ class Selection:
         def of(categories: frozenset[str]) -> Bools:
             found = np.zeros(len(start), np.bool_)
             for category in categories:
-                found |= are(words, start, layout.head + category.encode() + b'"')
+                has = are(words, start, layout.head + category.encode() + b'"')
+                if has.any():
+                    self.met.add(category)
+                found |= has
             return found
 
         if self.without:

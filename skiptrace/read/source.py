@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 from skiptrace.errors import ReadError
 from skiptrace.read.faults import Fault
-from skiptrace.read.unpack import unpack
+from skiptrace.read.unpack import ERRORS, unpack
+from skiptrace.read.wrapped import unwrapped
 
 TraceSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | dict[str, Any] | list[Any]
@@ -36,17 +37,21 @@ class Source:
     def of(cls, given: TraceSource) -> Source:
         """Wrap whatever `load` was given; files are read to their end."""
         if isinstance(given, (dict, list)):
-            return cls("<decoded>", given)
+            return cls("<decoded>", unwrapped(given))
         if isinstance(given, (bytes, bytearray, memoryview)):
             return cls("<bytes>", bytes(given))
         if isinstance(given, (str, os.PathLike)):
             path = Path(given)
             return cls(str(path), path, _stamp(path))
         if hasattr(given, "read"):
-            data = given.read()
+            name = str(getattr(given, "name", "<file>"))
+            try:
+                data = given.read()
+            except ERRORS as error:
+                raise ReadError.not_found(name, str(error) or type(error).__name__) from error
             if not isinstance(data, bytes):
                 raise ReadError.unsupported("text file (open it in binary mode, 'rb')")
-            return cls(str(getattr(given, "name", "<file>")), data)
+            return cls(name, data)
         raise ReadError.unsupported(type(given).__name__)
 
     @property

@@ -1,9 +1,10 @@
-"""The two sentences that head a report: the verdict, and what to do about it."""
+"""The sentences that head a report: the verdict, what is doubtful about it, and what to do."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from skiptrace.model.health import DOUBTFUL, weighty
 from skiptrace.show.text import duration, percent, shorten
 from skiptrace.thresholds import BUSY
 
@@ -45,6 +46,21 @@ def verdict_sentence(verdict: pl.DataFrame, by_step: pl.DataFrame, health: pl.Da
     agree = judged.filter(pl.col("verdict") == row["verdict"])
     steps = f" ({len(agree)} of {len(judged)} steps)" if len(judged) > 1 else ""
     return f"{_VERDICTS[row['verdict']]}{steps}: {row['because']}."
+
+
+def caution_sentence(verdict: str | None, health: pl.DataFrame) -> str:
+    """What the verdict rests on where figures are missing or may be wrong; else nothing."""
+    found = weighty(health).filter(
+        (pl.col("kind") != "no_device_work")  # the verdict says that
+        & ((pl.col("severity") == "error") | pl.col("kind").is_in(list(DOUBTFUL)))
+    )
+    if found.is_empty():
+        return ""
+    what = "damaged" if (found["severity"] == "error").any() else "doubtful"
+    lead = f"The trace is {what}" if verdict is None else f"The verdict rests on a {what} trace"
+    kinds = [f"{count:,} {kind}" for kind, count in found.select("kind", "count").rows()]
+    more = f"; also {', '.join(kinds[1:3])}" + (" and more" if len(kinds) > 3 else "")
+    return f"{lead}: {kinds[0]} ({found['meaning'][0]}){more if kinds[1:] else ''}."
 
 
 def advice_sentences(

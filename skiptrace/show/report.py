@@ -19,7 +19,7 @@ from skiptrace.model.steps import is_one_step
 from skiptrace.model.trace import Trace
 from skiptrace.predict.advise import advise
 from skiptrace.predict.boundedness import verdicts
-from skiptrace.show.advice import advice_sentences, verdict_sentence
+from skiptrace.show.advice import advice_sentences, caution_sentence, verdict_sentence
 
 SCHEMA = "skiptrace.report/1"
 
@@ -31,6 +31,8 @@ class Report:
     source: str
     sentence: str
     """The verdict, in one sentence."""
+    caution: str
+    """Why it may be wrong, where the trace is damaged or its clocks disagree; else empty."""
     advice: str
     """What to do about the limit: the device, or where most idle time comes from."""
     grade: str
@@ -70,6 +72,7 @@ def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
     return Report(
         source=trace.meta.source,
         sentence=verdict_sentence(verdict, by_step, trace.health),
+        caution=caution_sentence(verdict["verdict"].item(), trace.health),
         advice=advice_sentences(
             verdict["verdict"].item(), steps, idle, behind, kernels, lead_ns(trace, steps)
         ),

@@ -23,6 +23,8 @@ Cell = Callable[[Any], str]
 def print_report(report: Report, console: Console) -> None:
     """The verdict first, then what it rests on."""
     console.print(Text(report.sentence, style="bold"))
+    if report.caution:
+        console.print(Text(report.caution, style="bold yellow"))
     if report.advice:
         console.print(Text(report.advice))
     if report.grade != "good":
