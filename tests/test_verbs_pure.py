@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, fields
@@ -11,7 +12,18 @@ from typing import Any
 import networkx as nx
 import polars as pl
 import pytest
-from helpers import Event, annotation, call, event, kernel, memcpy, op, python, step
+from helpers import (
+    Event,
+    annotation,
+    call,
+    event,
+    fixture_paths,
+    kernel,
+    memcpy,
+    op,
+    python,
+    step,
+)
 
 import skiptrace as sk
 from skiptrace.model.schema.measured import IDLE_KEYS, TKLQT_KEYS
@@ -113,3 +125,22 @@ def test_changing_a_result_does_not_change_the_trace() -> None:
     graph = sk.graph(trace)
     graph.clear()
     assert len(sk.graph(trace)) > 0
+
+
+def test_what_a_verb_returns_can_be_changed_without_changing_what_it_finds_next() -> None:
+    trace = sk.load(fixture_paths()[0])
+    for verb in (sk.summary, sk.boundedness, sk.idle_gaps, sk.idle_causes, sk.tklqt):
+        first = verb(trace)
+        before = first.clone()
+        first.replace_column(0, pl.Series("spoiled", [None] * len(first)))
+        assert verb(trace).equals(before)
+
+
+def test_what_was_found_once_is_not_pickled() -> None:
+    trace = sk.load(fixture_paths()[0])
+    before = len(pickle.dumps(trace))
+    sk.idle_gaps(trace)
+    sk.summary(trace)
+    assert trace.kept
+    assert trace.whole.kept
+    assert len(pickle.dumps(trace)) == before

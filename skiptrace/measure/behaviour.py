@@ -10,12 +10,18 @@ import polars as pl
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, union
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread, thread_rows
-from skiptrace.model.trace import Trace
+from skiptrace.model.once import once
+from skiptrace.model.trace import Trace, Whole
 
 
 def launching_threads(trace: Trace) -> list[Thread]:
     """(pid, tid) of every thread that launches anywhere in the recording."""
-    return sorted(thread_rows(*_where(trace.whole.launches)))
+    return _launching(trace.whole)
+
+
+@once
+def _launching(whole: Whole) -> list[Thread]:
+    return sorted(thread_rows(*_where(whole.launches)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +43,20 @@ class Host:
 
 def host_of(trace: Trace) -> Host:
     """The behaviour of the launching threads over the whole recording."""
-    calls, threads = trace.whole.calls, launching_threads(trace)
-    in_call, in_op = (thread_intervals(f, threads) for f in (calls, trace.whole.ops))
+    return _host(trace.whole)
+
+
+@once
+def _host(whole: Whole) -> Host:
+    calls, threads = whole.calls, _launching(whole)
+    in_call, in_op = (thread_intervals(f, threads) for f in (calls, whole.ops))
     return Host(
         threads,
         in_call,
         {thread: merge(in_call[thread], in_op[thread]) for thread in threads},
-        waiting_calls(trace),
+        _waiting(whole),
         calls.filter(named(calls["name"], cats.ALLOCATES)),
-        _copying_calls(trace),
+        _copying_calls(whole),
     )
 
 
@@ -57,13 +68,17 @@ def named(names: pl.Series, pattern: str) -> pl.Series:
 
 def waiting_calls(trace: Trace) -> pl.DataFrame:
     """Calls that return only when work on the device has ended."""
-    calls = trace.whole.calls
-    return calls.filter(named(calls["name"], cats.WAITS))
+    return _waiting(trace.whole)
 
 
-def _copying_calls(trace: Trace) -> pl.DataFrame:
+@once
+def _waiting(whole: Whole) -> pl.DataFrame:
+    return whole.calls.filter(named(whole.calls["name"], cats.WAITS))
+
+
+def _copying_calls(whole: Whole) -> pl.DataFrame:
     """Copies that block: by name, or because they returned only after their work had ended."""
-    calls, work = trace.whole.calls, trace.whole.work
+    calls, work = whole.calls, whole.work
     copied = work.filter((pl.col("kind") == "memcpy") & pl.col("launch").is_not_null())["launch"]
     ended = (
         work.filter(pl.col("launch").is_in(copied.unique().implode()))

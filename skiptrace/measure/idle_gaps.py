@@ -15,6 +15,7 @@ from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
+from skiptrace.model.once import once
 from skiptrace.model.schema.column import ACTIVITIES, conform, empty
 from skiptrace.model.schema.measured import IDLE_GAPS
 from skiptrace.model.steps import ALL, is_one_step
@@ -65,10 +66,11 @@ def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def gap_causes(trace: Trace, host: Host | None = None) -> pl.DataFrame:
-    """The gaps of `find_gaps`, with their activities and cause; `host` if it is at hand."""
+@once
+def gap_causes(trace: Trace) -> pl.DataFrame:
+    """The gaps of `find_gaps`, with their activities and cause."""
     gaps = find_gaps(trace)
-    amounts, waited = _activities(trace, gaps, host or host_of(trace))
+    amounts, waited = _activities(trace, gaps, host_of(trace))
     return gaps.with_columns(
         *(pl.Series(f"{name}_ns", amounts[name]) for name in ACTIVITIES),
         _causes(amounts, waited, gaps["dur_ns"].to_numpy()).alias("cause"),
@@ -309,7 +311,7 @@ def _main_holders(gaps: int, names: pl.Series, pieces: Iterator[Pieces]) -> pl.S
     for part in pieces:
         name = number[part.row]
         key = part.gap * (none + 1) + name
-        order = np.argsort(key, kind="stable")
+        order = np.argsort(key)  # those of one key are added up, in whatever order
         first = _begins(key[order])
         held = np.add.reduceat(part.ns[order], first)
         gap, holder = part.gap[order[first]], name[order[first]]

@@ -12,6 +12,7 @@ from skiptrace.measure.keys import check_key
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
 from skiptrace.model.nesting import link_to_row, rows_of
+from skiptrace.model.once import once
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.measured import SUMMARY
@@ -60,6 +61,17 @@ def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl
 
 def figures(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFrame:
     """The rows of `summary`, with what the host did at hand."""
+    if by == "step" and floor is None:
+        return _by_step(trace).clone()  # a frame can be changed by who gets it
+    return _rows(trace, by, floor, host)
+
+
+@once
+def _by_step(trace: Trace) -> pl.DataFrame:
+    return _rows(trace, "step", None, host_of(trace))
+
+
+def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFrame:
     if by == "trace":
         steps = pl.DataFrame(
             [(ALL, *_extent(trace), None)],

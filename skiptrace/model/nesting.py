@@ -133,8 +133,14 @@ def ancestry(parent: Ints) -> tuple[Ints, Ints]:
 def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
     """Row of each wanted id, -1 where it is null or not among `ids`."""
     known, asked = ids.to_numpy(), wanted.fill_null(-1).to_numpy()
-    if not len(known):
+    if not len(known) or not len(asked):
         return np.full(len(asked), -1, np.int64)
+    low, high = int(known.min()), int(known.max())
+    if high - low < 4 * (len(known) + len(asked)):  # dense, as ids of a frame are: a table
+        table = np.full(high - low + 2, -1, np.int64)
+        table[(known - low)[::-1]] = np.arange(len(known))[::-1]  # the first is written last
+        outside = (asked < low) | (asked > high)
+        return np.asarray(table[np.where(outside, -1, asked - low)])
     if (known[1:] > known[:-1]).all():
         row = np.minimum(np.searchsorted(known, asked), len(known) - 1)
     else:

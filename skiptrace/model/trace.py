@@ -43,6 +43,11 @@ class Whole:
         return _build_index(self)
 
     @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What verbs found of the recording once."""
+        return {}
+
+    @cached_property
     def warned(self) -> set[str]:
         """Kinds of health that a verb has warned of already, in the recording or a window."""
         return set()
@@ -193,6 +198,11 @@ class Trace:
         """The recording's, as long as the frames are; a window's own where one is taken of it."""
         shared = all(getattr(self, f.name) is getattr(self.whole, f.name) for f in fields(Index))
         return self.whole.index if shared else _build_index(self)
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What verbs found of the trace once."""
+        return {}
 
     @cached_property
     def _step_index(self) -> StepIndex:

@@ -65,7 +65,7 @@ def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
     host, inside = host_of(trace), trace.in_steps()
     steps = figures(trace, "step", floor, host)
     by_step, verdict = (verdicts(trace, steps, by, floor) for by in ("step", "trace"))
-    gaps = gap_causes(inside, host)
+    gaps = gap_causes(inside)
     if not is_one_step(trace.steps):
         gaps = gaps.filter(pl.col("step").is_not_null())
     idle, behind, kernels = by_cause(gaps), blame(inside, gaps), ranked(inside, 10, "kernel_ns")
