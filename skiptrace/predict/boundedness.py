@@ -115,7 +115,7 @@ def _with_path(frame: pl.DataFrame, trace: Trace, steps: Steps) -> pl.DataFrame:
     rows = [
         side_sums(pieces) | {f"bare_{side}": ns for side, ns in side_sums(other).items()}
         for pieces, other in zip(
-            path_pieces(trace, steps), run_model(made, steps, bare).pieces(), strict=True
+            path_pieces(made, steps, range(len(steps.names))), run_model(made, steps, bare).pieces(), strict=True
         )
     ]
     sums = pl.DataFrame(rows, schema=dict.fromkeys((*SIDES, *BARE), pl.Int64))
