@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import subtract, total
-from skiptrace.measure.activity import thread_activities
+from skiptrace.intervals import Ints, subtract, total
+from skiptrace.measure.activity import ThreadActivity, thread_activities
 from skiptrace.measure.behaviour import host_of, launching_threads, thread_intervals
-from skiptrace.measure.fusion import find_chains
+from skiptrace.measure.fusion import LENGTHS, find_chains
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
-from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.nesting import Nest, Thread, link_to_row
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import ADVISE
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
-from skiptrace.predict.critical_path import CriticalPath, critical_path
-from skiptrace.predict.profiler_cost import per_point
+from skiptrace.predict.critical_path import grouped, path_frame
 from skiptrace.predict.removals import Change, removals, unblocked
 from skiptrace.predict.replay_model import Recorded
-from skiptrace.predict.replayed import Steps, recorded, run_model, steps_of, wake_ns
+from skiptrace.predict.replayed import Steps, bare_run, recorded, run_model, steps_of, wake_ns
 from skiptrace.predict.spans import spans_of_chains, spans_of_steps
 from skiptrace.predict.whatif import graph_gap
 from skiptrace.thresholds import WORTH
 
+LONGEST = 16
+"""Chains of more kernels are layers and steps: to make those one launch is a graph's task."""
 PLACES = 3
 """So many places of one kind of change are weighed, those with the most time first."""
 FEW = 50
@@ -78,13 +79,12 @@ def advise(trace: Trace) -> pl.DataFrame:
     made, steps = recorded(trace), steps_of(trace)
     if not steps.names or not made.model.threads:
         return empty(ADVISE)
-    likely = changes.without(made.model, per_point(trace, made.model)["likely"])
-    now = run_model(made, steps, likely).il
-    middle = int(np.argsort(now, kind="stable")[(len(now) - 1) // 2])
-    before = int(now[middle]) + wake_ns(made)
+    now = bare_run(trace)
+    middle = int(np.argsort(now.il, kind="stable")[(len(now.il) - 1) // 2])
+    before = int(now.il[middle]) + wake_ns(made)
     rows = []
-    for change, place in _candidates(trace, made, steps):
-        latency = int(run_model(made, steps, change(likely)).il[middle]) + wake_ns(made)
+    for change, place in _candidates(trace, made, steps, middle):
+        latency = int(run_model(made, steps, change(now.model)).il[middle]) + wake_ns(made)
         gain = before - latency
         if gain >= WORTH * before:
             share = gain / before
@@ -95,12 +95,16 @@ def advise(trace: Trace) -> pl.DataFrame:
     return conform(frame.sort(-pl.col("gain_ns"), "change", maintain_order=True), ADVISE)
 
 
-def _candidates(trace: Trace, made: Recorded, steps: Steps) -> list[tuple[Change, dict[str, Any]]]:
-    """Every change that applies, and its place."""
-    out = removals(trace, made)
-    path = critical_path(trace)
-    waits, stretch = _waits(trace, made), _stretches(trace, out)
-    points, _ = changes.waits_inside(trace, made)
+def _candidates(
+    trace: Trace, made: Recorded, steps: Steps, middle: int
+) -> list[tuple[Change, dict[str, Any]]]:
+    """Every change that applies, and its place: where most of it is in the median step."""
+    activities = thread_activities(trace, host_of(trace))
+    out = removals(trace, made, activities)
+    path = path_frame(trace, steps, [middle])
+    points, calls = changes.waits_inside(trace, made)
+    waits = _waits(trace, made, points, calls)
+    stretch = _stretches(trace, activities, out)
     found = waits + stretch + _python(path, out) + _operator(trace, path)
     found += _chain(trace, made) + _kernel(trace, made)
     # A graph holds no wait, no allocation and no input: few waits can be moved out of it.
@@ -114,9 +118,10 @@ def _place(change: str, text: str, **where: str | None) -> dict[str, Any]:
     return {**none, "change": change, "advice": TEXTS[text], **where}
 
 
-def _waits(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
+def _waits(
+    trace: Trace, made: Recorded, points: Ints, calls: pl.DataFrame
+) -> list[tuple[Change, dict[str, Any]]]:
     """Waits inside steps, by the place that makes them; and copies that block."""
-    points, calls = changes.waits_inside(trace, made)
     if not len(points):
         return []
     whole = trace.whole
@@ -169,9 +174,10 @@ def located(trace: Trace, calls: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _stretches(trace: Trace, out: dict[str, Change]) -> list[tuple[Change, dict[str, Any]]]:
+def _stretches(
+    trace: Trace, activities: Mapping[Thread, ThreadActivity], out: Mapping[str, Change]
+) -> list[tuple[Change, dict[str, Any]]]:
     """Input and allocation that cost nothing; the place is where most of it is."""
-    activities = thread_activities(trace, host_of(trace))
     whole = trace.whole
     loads = pl.col("name").str.contains(cats.DATALOADER)
     columns = ("id", "name", "pid", "tid", "start_ns", "dur_ns")
@@ -197,21 +203,21 @@ def _stretches(trace: Trace, out: dict[str, Change]) -> list[tuple[Change, dict[
     return found
 
 
-def _python(path: CriticalPath, out: dict[str, Change]) -> list[tuple[Change, dict[str, Any]]]:
+def _python(path: pl.DataFrame, out: dict[str, Change]) -> list[tuple[Change, dict[str, Any]]]:
     """Python between operators, at the frame that holds most of it on the critical path."""
-    mine = path.frame.filter(pl.col("kind") == "python")
+    mine = path.filter(pl.col("kind") == "python")
     if mine.is_empty():
         return []
-    frame = replace(path, frame=mine).by("python")["python"][0]
+    frame = grouped(mine, "python")["python"][0]
     return [(out["python"], _place("python", "python", python=frame))]
 
 
-def _operator(trace: Trace, path: CriticalPath) -> list[tuple[Change, dict[str, Any]]]:
+def _operator(trace: Trace, path: pl.DataFrame) -> list[tuple[Change, dict[str, Any]]]:
     """The operator that holds most host time of the critical path, outside of its calls."""
-    mine = path.frame.filter((pl.col("kind") == "operator") & pl.col("op").is_not_null())
+    mine = path.filter((pl.col("kind") == "operator") & pl.col("op").is_not_null())
     if mine.is_empty():
         return []
-    op = replace(path, frame=mine).by("op")["op"][0]
+    op = grouped(mine, "op")["op"][0]
     whole = trace.whole
     threads = launching_threads(trace)
     inside = thread_intervals(whole.ops.filter(pl.col("name") == op), threads)
@@ -223,13 +229,13 @@ def _operator(trace: Trace, path: CriticalPath) -> list[tuple[Change, dict[str, 
 
 
 def _graph(
-    trace: Trace, made: Recorded, steps: Steps, path: CriticalPath, waits: int
+    trace: Trace, made: Recorded, steps: Steps, path: pl.DataFrame, waits: int
 ) -> list[tuple[Change, dict[str, Any]]]:
     """Each step as a graph; the place is the operator with most host time on the path."""
     if trace.launches.filter(pl.col("step").is_not_null()).height <= 2 * len(steps.names):
         return []
-    host = path.frame.filter(pl.col("side") == "host")
-    op = replace(path, frame=host).by("op")["op"][0] if len(host) else None
+    host = path.filter(pl.col("side") == "host")
+    op = grouped(host, "op")["op"][0] if len(host) else None
     spans = spans_of_steps(trace, made, steps)
     gap, latency = graph_gap(made), trace.whole.floors.ns["kernel"]
     change: Change = lambda model: changes.bundled(made, model, spans, gap, latency)  # noqa: E731
@@ -239,7 +245,7 @@ def _graph(
 
 def _chain(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
     """The chain of kernels that saves most host time."""
-    ranking = find_chains(trace, (2, 4, 8)).ranking
+    ranking = find_chains(trace, LENGTHS).ranking.filter(pl.col("length") <= LONGEST)
     if ranking.is_empty():
         return []
     best = ranking.row(0, named=True)

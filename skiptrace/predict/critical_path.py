@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.intervals import Ints, contains, distinct, overlay
+from skiptrace.intervals import Intervals, Ints, clip, distinct, overlay
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.tklqt import names_of
@@ -64,12 +64,7 @@ class CriticalPath:
         """The path's time by ``kind``, ``side``, ``op``, ``python``, ``kernel`` or ``step``."""
         if key not in _KEYS:
             raise UnknownKeyError.of("by", key, _KEYS)
-        return (
-            self.frame.group_by(key)
-            .agg(pieces=pl.len().cast(pl.Int64), path_ns=pl.col("dur_ns").sum())
-            .with_columns(path_share=pl.col("path_ns") / pl.col("path_ns").sum())
-            .sort(pl.col(key).is_null(), -pl.col("path_ns"), key)
-        )
+        return grouped(self.frame, key)
 
 
 def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
@@ -119,6 +114,16 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
         return CriticalPath(empty(CRITICAL_PATH), empty(CRITICAL_SHARES), none)
     frame = path_frame(trace, steps, range(len(steps.names)))
     return CriticalPath(frame, _shares(frame), _launches(trace, frame))
+
+
+def grouped(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The time of some pieces by a key, longest first; what has no key last."""
+    return (
+        frame.group_by(key)
+        .agg(pieces=pl.len().cast(pl.Int64), path_ns=pl.col("dur_ns").sum())
+        .with_columns(path_share=pl.col("path_ns") / pl.col("path_ns").sum())
+        .sort(pl.col(key).is_null(), -pl.col("path_ns"), key)
+    )
 
 
 def path_frame(trace: Trace, steps: Steps, places: Sequence[int]) -> pl.DataFrame:
@@ -210,10 +215,7 @@ def _host_rows(trace: Trace, made: Recorded, every: Pieces, place: Ints) -> pl.D
         start = np.maximum(low[which], edges[segment])
         # What holds at a bound holds up to the next.
         op, frame = (_row_at(line, edges)[segment] for line in lines)
-        kind = np.full(len(edges), _KINDS.index("python"), np.int8)
-        for name in reversed(sets):
-            kind[contains(sets[name], edges)] = _KINDS.index(_OF_ACTIVITY.get(name, name))
-        kind = kind[segment]
+        kind = _activity_from(edges, int(end), sets)[segment]
         kind[(kind == _KINDS.index("python")) & (op >= 0)] = _KINDS.index("operator")
         rows = pl.DataFrame(
             {
@@ -233,6 +235,22 @@ def _row_at(line: tuple[Ints, Ints], times: Ints) -> Ints:
     """The row of a timeline at each of some moments; -1 where it has none."""
     bounds, row = line
     return np.append(row, -1)[np.searchsorted(bounds, times, side="right") - 1]
+
+
+def _activity_from(edges: Ints, end: int, sets: Mapping[str, Intervals]) -> Ints:
+    """Which of `_KINDS` a thread's activity is from each bound to the next; ``python`` in none.
+
+    The sets share no moment, and change at bounds alone.
+    """
+    kind = np.full(len(edges), -1)
+    kind[0] = _KINDS.index("python")
+    clipped = {name: clip(one, int(edges[0]), end) for name, one in sets.items()}
+    for _, ends in clipped.values():
+        kind[np.searchsorted(edges, ends[ends < end])] = _KINDS.index("python")
+    for name, (starts, _) in clipped.items():
+        kind[np.searchsorted(edges, starts)] = _KINDS.index(_OF_ACTIVITY.get(name, name))
+    last: Ints = np.maximum.accumulate(np.where(kind >= 0, np.arange(len(kind)), 0))
+    return kind[last]
 
 
 def _rows(rows: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,16 @@ from skiptrace.predict.boundedness import side_sums, verdict_of
 from skiptrace.predict.profiler_cost import DEFAULT, per_point
 from skiptrace.predict.replay import Model
 from skiptrace.predict.replay_model import Recorded
-from skiptrace.predict.replayed import Run, Steps, recorded, run_model, steps_of, wake_ns
+from skiptrace.predict.replayed import (
+    Run,
+    Steps,
+    bare_run,
+    recorded,
+    run_model,
+    same_run,
+    steps_of,
+    wake_ns,
+)
 from skiptrace.predict.spans import (
     spans_of_chains,
     spans_of_modules,
@@ -126,11 +135,10 @@ def whatif(  # noqa: PLR0913  one keyword for each change
         less = cost[{"low": "high", "likely": "likely", "high": "low"}[name]]
         model = wanted.applied(trace, made, steps, changes.without(made.model, less), gaps)
         runs[name] = run_model(made, steps, model)
-    before = run_model(made, steps, changes.without(made.model, cost["likely"]))
+    before, same = bare_run(trace), same_run(trace)
     kept = runs["likely"] if unprofiled else run_model(
         made, steps, wanted.applied(trace, made, steps, made.model, 1.0)
     )  # fmt: skip
-    same = run_model(made, steps, made.model)
     frame = _frame(made, steps, kept, runs, before, same)
     return WhatIf(frame, tuple(words), changed=bool(wanted) or unprofiled)
 
