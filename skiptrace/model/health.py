@@ -150,7 +150,7 @@ MEANINGS |= {
 
 _VERBS = (
     "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
-    "fusion",
+    "fusion", "critical_path", "whatif", "advise",
 )  # fmt: skip
 DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
     ("unparsed_time", *_LOST, "graph_without_work"), _VERBS

@@ -20,11 +20,12 @@ from skiptrace.model.schema.predicted import ADVISE
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.critical_path import grouped, path_frame
+from skiptrace.predict.doubts import warn_of_replay
 from skiptrace.predict.removals import Change, removals, unblocked
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Steps, bare_run, recorded, run_model, steps_of, wake_ns
 from skiptrace.predict.spans import spans_of_chains, spans_of_steps
-from skiptrace.predict.whatif import graph_gap
+from skiptrace.predict.wanted import graph_gap
 from skiptrace.thresholds import WORTH
 
 LONGEST = 16
@@ -75,7 +76,18 @@ def advise(trace: Trace) -> pl.DataFrame:
     -----
     What a change assumes is the same as in `whatif`. Where a gain is a bound (Python or input that
     costs nothing at all), what can really be had is less.
+
+    Warns
+    -----
+    TraceWarning
+        As `critical_path`.
     """
+    warn_of_replay(trace, "advise")
+    return weighed(trace)
+
+
+def weighed(trace: Trace) -> pl.DataFrame:
+    """The rows of `advise`, without a word of what makes them doubtful."""
     made, steps = recorded(trace), steps_of(trace)
     if not steps.names or not made.model.threads:
         return empty(ADVISE)

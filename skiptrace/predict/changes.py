@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -49,16 +49,32 @@ def scaled_launches(made: Recorded, model: Model, factor: float) -> Model:
 
 
 def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) -> Model:
-    """Durations of works times a factor, by kind or a pattern in the name; the first that fits."""
+    """Durations of works times a factor, by kind or a part of the name; the first that fits."""
     names = made.lanes.works.select("name", "kind")
     distinct = names.unique()
     factor = [
-        next((f for p, f in factors.items() if p == kind or re.search(p, name, re.IGNORECASE)), 1.0)
-        for name, kind in distinct.select("name", "kind").iter_rows()
+        next((f for p, f in factors.items() if _fits(p, name, kind)), 1.0)
+        for name, kind in distinct.rows()
     ]
     table = distinct.with_columns(pl.Series("factor", factor, dtype=pl.Float64))
     of_work = names.join(table, on=["name", "kind"], how="left", maintain_order="left")
     return scaled_works(model, of_work["factor"].to_numpy())
+
+
+def unmatched(made: Recorded, patterns: Iterable[str]) -> list[str]:
+    """Those that fit no work of the recording."""
+    distinct = made.lanes.works.select("name", "kind").unique().rows()
+    return [p for p in patterns if not any(_fits(p, name, kind) for name, kind in distinct)]
+
+
+def _fits(pattern: str, name: str, kind: str) -> bool:
+    """Whether it is a work's kind, or is found in its name, as it stands or as an expression."""
+    if pattern == kind or pattern.lower() in name.lower():
+        return True
+    try:
+        return bool(re.search(pattern, name, re.IGNORECASE))
+    except re.error:  # a name with brackets in it, that is none of these
+        return False
 
 
 def scaled_works(model: Model, factor: NDArray[np.float64]) -> Model:

@@ -18,6 +18,7 @@ from skiptrace.model.nesting import Nest, link_to_row
 from skiptrace.model.schema.column import PATH_KINDS, conform, empty
 from skiptrace.model.schema.predicted import CRITICAL_PATH, CRITICAL_SHARES
 from skiptrace.model.trace import Trace
+from skiptrace.predict.doubts import warn_of_replay
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Steps, as_recorded, recorded, steps_of
 from skiptrace.predict.walk import DEPENDENCY, DEVICE, GAP, HOST, LATENCY, WAKE, Path, Pieces
@@ -93,6 +94,12 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     StepError
         No such step.
 
+    Warns
+    -----
+    TraceWarning
+        Health makes the path doubtful, work in the steps has no launch, or the replay misses a
+        step's latency by more than 5 %.
+
     Notes
     -----
     Host time is python, operator, launch, alloc, dataloader, profiler and sync: the time from the
@@ -108,6 +115,7 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     """
     if step is not None:
         trace = trace.step(step)
+    warn_of_replay(trace, "critical_path")
     steps = steps_of(trace)
     if not steps.names:
         none = pl.Series("id", [], dtype=pl.Int64)
