@@ -43,9 +43,8 @@ def scaled_launches(made: Recorded, model: Model, factor: float) -> Model:
     returns = returns[~np.isin(returns, list(model.waiting))]
     delta[returns] = _times(delta[returns], factor)
     free = (model.latency == NEVER) | model.pinned
-    return replace(
-        model, delta=delta, latency=np.where(free, model.latency, _times(model.latency, factor))
-    )
+    scaled = _times(np.where(free, 0, model.latency), factor)
+    return replace(model, delta=delta, latency=np.where(free, model.latency, scaled))
 
 
 def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) -> Model:

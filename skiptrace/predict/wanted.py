@@ -93,11 +93,14 @@ class Wanted:
                 "there is no host time to scale",
             )
         if self.launch_floor_ns is not None:
-            launches = self.launch_floor_ns / max(trace.whole.floors.ns["kernel"], 1)
+            own = trace.whole.floors.ns["kernel"]
+            launches = self.launch_floor_ns / own if own else 1.0
             yield (
                 lambda model, _: changes.scaled_launches(made, model, launches),
                 f"launch calls and launch latency scaled to a floor of {self.launch_floor_ns} ns",
-                f"a launch floor of {self.launch_floor_ns} ns is the trace's own",
+                f"a launch floor of {own} ns is the trace's own"
+                if own
+                else "the trace has no kernel launch to take its own floor from",
             )
         if self.device != 1:
             yield (
