@@ -101,6 +101,15 @@ def test_fused_kernels_take_their_parts_and_one_launch() -> None:
     assert sk.whatif(sk.load(events), fuse=2).frame["il_ns"][0] == fused["il_ns"]
 
 
+def test_the_low_end_of_a_fusion_is_its_longest_part() -> None:
+    events = [step(1, 0, 1000), op("aten::all", 0, 20)]
+    for i, took in enumerate((10, 300, 20) * 2):
+        events += [call("cudaLaunchKernel", 3 * i, 2, i + 1)]
+        events += [kernel(8 + sum((10, 300, 20, 10, 300)[:i]), took, i + 1, f"k{i % 3}")]
+    row = sk.whatif(sk.load(events), fuse=[["k0", "k1", "k2"]]).frame.row(0, named=True)
+    assert row["latency_ns"] - row["latency_low_ns"] == pytest.approx(2 * 30_000, abs=3_000)
+
+
 def test_operators_as_graphs_keep_what_is_between_them() -> None:
     events = [step(1, 0, 400)]
     for n in range(2):

@@ -30,6 +30,11 @@ from skiptrace.thresholds import WORTH
 
 LONGEST = 16
 """Chains of more kernels are layers and steps: to make those one launch is a graph's task."""
+LINE = r"\.py"
+"""Frames that are lines of a file, not builtins or modules."""
+OWN_NS = 100_000
+"""Between two operators the framework's own Python takes some ten microseconds; a stretch of this
+length is the program's: a graph does not take it away."""
 PLACES = 3
 """So many places of one kind of change are weighed, those with the most time first."""
 FEW = 50
@@ -97,6 +102,7 @@ def weighed(trace: Trace) -> pl.DataFrame:
     rows = []
     for change, place in _candidates(trace, made, steps, middle):
         latency = int(run_model(made, steps, change(now.model)).il[middle]) + wake_ns(made)
+        latency += place.pop("stays_ns", 0)
         gain = before - latency
         if gain >= WORTH * before:
             share = gain / before
@@ -117,7 +123,8 @@ def _candidates(
     points, calls = changes.waits_inside(trace, made)
     waits = _waits(trace, made, points, calls)
     stretch = _stretches(trace, activities, out)
-    found = waits + stretch + _python(path, out) + _operator(trace, path)
+    found = waits + stretch + _python(trace, path, out) + _operator(trace, path)
+    found += _dependency(trace, path, out)
     found += _chain(trace, made) + _kernel(trace, made)
     # A graph holds no wait, no allocation and no input: few waits can be moved out of it.
     if not stretch and FEW * len(points) <= len(trace.launches):
@@ -171,7 +178,7 @@ def located(trace: Trace, calls: pl.DataFrame) -> pl.DataFrame:
     at = tuple(calls[c].to_numpy() for c in ("pid", "tid", "start_ns"))
     modules = whole.python.filter(pl.col("name").str.starts_with("nn.Module"))
     # The line of the user's or a library's code, not the builtin that it calls.
-    lines = whole.python.filter(pl.col("name").str.contains(r"\.py"))
+    lines = whole.python.filter(pl.col("name").str.contains(LINE))
     root = calls.select(id="op").join(
         whole.ops.select("id", "root"), on="id", how="left", maintain_order="left"
     )["root"]
@@ -215,13 +222,50 @@ def _stretches(
     return found
 
 
-def _python(path: pl.DataFrame, out: dict[str, Change]) -> list[tuple[Change, dict[str, Any]]]:
-    """Python between operators, at the frame that holds most of it on the critical path."""
-    mine = path.filter(pl.col("kind") == "python")
+def _python(
+    trace: Trace, path: pl.DataFrame, out: Mapping[str, Change]
+) -> list[tuple[Change, dict[str, Any]]]:
+    """Python between operators; the place is the line that holds most of it on the critical path.
+
+    Without recorded frames that is not known, and the place is the operator that follows most.
+    """
+    mine = path.with_columns(after=pl.col("op").shift(-1).backward_fill()).filter(
+        pl.col("kind") == "python"
+    )
     if mine.is_empty():
         return []
-    frame = grouped(mine, "python")["python"][0]
-    return [(out["python"], _place("python", "python", python=frame))]
+    lines = trace.whole.python.filter(pl.col("name").str.contains(LINE))
+    when = mine["start_ns"].to_numpy(), mine["tid"].fill_null(-1).to_numpy()
+    pid = trace.whole.launches.select("tid", "pid").unique("tid", keep="first")
+    pids = mine.select("tid").join(pid, on="tid", how="left", maintain_order="left")["pid"]
+    row = Nest(lines).at(pids.fill_null(-1).to_numpy(), when[1], when[0])
+    mine = mine.with_columns(line=link_to_row(lines["name"], row))
+    frame = grouped(mine, "line")["line"][0]
+    after = None if frame else grouped(mine, "after")["after"][0]
+    name = "python before this operator" if after else "python"
+    return [(out["python"], _place(name, "python", python=frame, op=after))]
+
+
+def _own_ns(path: pl.DataFrame) -> int:
+    """Time of a step's path in long stretches of Python: the program's own, not the framework's."""
+    stretches = (
+        path.with_columns(stretch=(pl.col("kind") != "python").rle_id())
+        .filter(pl.col("kind") == "python")
+        .group_by("stretch")
+        .agg(pl.col("dur_ns").sum())
+    )
+    return int(stretches.filter(pl.col("dur_ns") >= OWN_NS)["dur_ns"].sum())
+
+
+def _dependency(
+    trace: Trace, path: pl.DataFrame, out: Mapping[str, Change]
+) -> list[tuple[Change, dict[str, Any]]]:
+    """Streams that wait for each other; the place is the operator of the work that waits most."""
+    mine = path.filter(pl.col("kind") == "dependency")
+    if mine.is_empty() or trace.work["stream"].n_unique() < 2:
+        return []
+    op = grouped(mine, "op")["op"][0]
+    return [(out["dependency"], _place("dependency", "dependency", op=op))]
 
 
 def _operator(trace: Trace, path: pl.DataFrame) -> list[tuple[Change, dict[str, Any]]]:
@@ -252,7 +296,7 @@ def _graph(
     gap, latency = graph_gap(made), trace.whole.floors.ns["kernel"]
     change: Change = lambda model: changes.bundled(made, model, spans, gap, latency)  # noqa: E731
     name = "cuda_graph=True" + (f", with {waits} waits moved out of it" if waits else "")
-    return [(change, _place(name, "cuda_graph", op=op))]
+    return [(change, _place(name, "cuda_graph", op=op) | {"stays_ns": _own_ns(path)})]
 
 
 def _chain(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:

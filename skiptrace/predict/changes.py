@@ -108,7 +108,13 @@ def without_waits(model: Model, points: Ints) -> Model:
 
 
 def bundled(
-    made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency: int | None
+    made: Recorded,
+    model: Model,
+    spans: pl.DataFrame,
+    gap: int,
+    latency: int | None,
+    *,
+    longest: bool = False,
 ) -> Model:
     """Works launched in each span as one launch: a graph, or one fused kernel.
 
@@ -125,6 +131,9 @@ def bundled(
         Between works of a span, in ns.
     latency
         From the start of the one launch to the first work, in ns; None for as before.
+    longest
+        The works of a span together take as long as the longest of them: one that reads and writes
+        memory once, say.
     """
     lanes = made.lanes
     delta, dur, gaps = model.delta.copy(), model.dur.copy(), model.gap.copy()
@@ -180,6 +189,9 @@ def bundled(
     isolated = rest[(lanes.start[rest] - lanes.before[rest]) > 2 * gap + 1_000]
     if latency is not None:
         dur[isolated] -= np.minimum(COLD_NS, (COLD_PART * dur[isolated]).astype(np.int64))
+    if longest:
+        by_length = works[np.lexsort((dur[works], span[works]))]
+        dur[by_length[:-1][np.diff(span[by_length]) == 0]] = 0
     gone = inside.copy()
     waits = tuple(w for w in model.waits if not gone[w[0]])
     pinned = model.pinned.copy()

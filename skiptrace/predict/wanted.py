@@ -33,7 +33,8 @@ class Part:
     """One change."""
 
     apply: Callable[[Model, float], Model]
-    """The model with it; the second number is a part of the likely gap inside a graph."""
+    """The model with it. The second number is a part of the likely gap inside a graph: below 1 at
+    the low end of the range."""
     words: str
     """What it takes for granted."""
     applies: bool
@@ -166,10 +167,11 @@ class Wanted:
                 else "none of these chains of kernels occurs between two waits of a stream"
             )
             yield (
-                lambda model, _: changes.bundled(made, model, chains, 0, None),
+                lambda model, part: changes.bundled(made, model, chains, 0, None, longest=part < 1),
                 (
                     f"{len(chains):,} fused kernels take as long as their parts, and one launch "
-                    "each; no traffic saved"
+                    "each; no traffic saved, but at the low end of the range: there as long as "
+                    "their longest part"
                 ),
                 f"{what}: nothing is fused",
             )
