@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skiptrace.errors import MissingDependencyError, SkiptraceError, SweepError, UnknownKeyError
+from skiptrace.errors import (
+    MissingDependencyError,
+    SkiptraceError,
+    SweepError,
+    TraceWarning,
+    UnknownKeyError,
+)
 from skiptrace.measure.fusion import fusion
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.compare_sweeps import compare_sweeps
 from skiptrace.predict.sweep import Sweep, sweep
-from skiptrace.predict.whatif import whatif
+from skiptrace.predict.wanted import PIECES
+from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.read.source import Progress
 from skiptrace.show import results
 from skiptrace.show.report import build_report
@@ -31,7 +39,7 @@ LARGE = 20_000_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 2 where the trace or the call is at fault."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(_trace_apart(sys.argv[1:] if argv is None else argv))
     try:
         arguments.run(arguments)
         sys.stdout.flush()
@@ -41,6 +49,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _trace_apart(argv: Sequence[str]) -> list[str]:
+    """Give options of `whatif` that take names, if any, their names alone, and not the trace."""
+    given, out, moved = list(argv), [], []
+    names = False
+    for word, after in zip(given, [*given[1:], ""], strict=False):
+        names = word == "--remove-syncs" or (names and not word.startswith("-"))
+        if word == "--cuda-graph" and after not in PIECES:
+            out.append("--cuda-graph=step")
+        elif names and os.path.exists(word):  # noqa: PTH110  no operator has the name of a file
+            moved.append(word)
+        else:
+            out.append(word)
+    return out[:1] + moved + out[1:]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         "--across-sync", action="store_true", help="chains may cross calls that wait"
     )
     what.add_argument(
-        "--cuda-graph", nargs="?", const=True, default=False, metavar="PIECES",
-        help="each step as one graph, or each 'op' or 'module'",
+        "--cuda-graph", nargs="?", choices=PIECES, default=False,
+        help="each step as one graph, or each operator or module",
     )  # fmt: skip
     what.add_argument("--fuse", metavar="LENGTH", type=int, help="fuse all chains of that length")
     what.add_argument(
@@ -90,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="those kernels' time times X",
+    )
+    what.add_argument(
+        "--gpu",
+        metavar="NAME=X",
+        action="append",
+        default=[],
+        help="another GPU with X times the peak 'flops' or 'bandwidth', where shapes are recorded",
     )
     what.add_argument(
         "--unprofiled", action="store_true", help="without what the profiler itself adds"
@@ -122,31 +152,39 @@ def _fusion(arguments: argparse.Namespace) -> None:
 
 
 def _whatif(arguments: argparse.Namespace) -> None:
+    trace = _load(arguments)
+    with warnings.catch_warnings():  # what they say is among the assumptions, or in health
+        warnings.simplefilter("ignore", TraceWarning)
+        found = _predicted(trace, arguments)
+    if arguments.json:
+        return _json(results.whatif_dict(found))
+    return results.print_whatif(found, _console())
+
+
+def _predicted(trace: Trace, arguments: argparse.Namespace) -> WhatIf:
     removed = arguments.remove_syncs
-    found = whatif(
-        _load(arguments),
+    return whatif(
+        trace,
         cuda_graph=arguments.cuda_graph,
         fuse=arguments.fuse,
         remove_syncs=removed or removed is not None,
         host=arguments.host,
         launch_floor_ns=arguments.launch_floor,
         device=arguments.device,
-        kernels=dict(_factor(entry) for entry in arguments.kernels),
+        kernels=dict(_factor(entry, "kernels") for entry in arguments.kernels),
+        gpu=dict(_factor(entry, "gpu") for entry in arguments.gpu),
         unprofiled=arguments.unprofiled,
     )
-    if arguments.json:
-        return _json(results.whatif_dict(found))
-    return results.print_whatif(found, _console())
 
 
-def _factor(entry: str) -> tuple[str, float]:
+def _factor(entry: str, option: str) -> tuple[str, float]:
     pattern, _, factor = entry.rpartition("=")
     try:
         number = float(factor)
     except ValueError as error:
-        raise UnknownKeyError.of("kernels", entry, ["PATTERN=FACTOR"]) from error
+        raise UnknownKeyError.of(option, entry, ["PATTERN=FACTOR"]) from error
     if not pattern:
-        raise UnknownKeyError.of("kernels", entry, ["PATTERN=FACTOR"])
+        raise UnknownKeyError.of(option, entry, ["PATTERN=FACTOR"])
     return pattern, number
 
 

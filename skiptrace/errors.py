@@ -234,6 +234,15 @@ class SweepError(SkiptraceError, ValueError):
         return cls(f"a sweep needs at least one trace, got {given!r}")
 
     @classmethod
+    def no_sweep(cls, name: object, given: object) -> SweepError:
+        """A trace, say, where sweeps are compared."""
+        return cls(
+            f"{name!r} is a {type(given).__name__}, not a sweep: sk.compare_sweeps takes platform "
+            "-> result of sk.sweep. Two traces are compared as the points of one sweep: "
+            "sk.sweep({1: first, 64: second})"
+        )
+
+    @classmethod
     def no_points(cls, given: object) -> SweepError:
         """Something that maps no parameter to a trace."""
         return cls(

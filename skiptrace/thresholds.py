@@ -26,5 +26,8 @@ DEVICE_SHARE = 0.5
 
 WORTH = 0.01
 """Advice that gains less than this share of a step's latency is not given."""
+
+REPLAY_ERROR = 0.05
+"""A replay that with nothing changed misses a step's latency by more than this is doubtful."""
 DOUBT_SHARE = 0.01
 """A finding of less than this share of the events that could have it makes no figure doubtful."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 from helpers import Event, annotation, call, kernel, memcpy, op, python, step, trace_path
 
@@ -66,6 +67,56 @@ def test_a_step_of_many_small_kernels_is_to_be_a_graph() -> None:
     assert (first["change"], first["op"]) == ("cuda_graph=True", "aten::add")
 
 
+def pausing(pause: float) -> list[Event]:
+    """Launches with a pause in Python before each."""
+    events: list[Event] = [step(1, 0, 20 * pause)]
+    for i in range(20):
+        at = pause * (i + 1) - 20
+        events += [
+            op("aten::mm", at, 20),
+            call(LAUNCH, at + 5, 4, i + 1),
+            kernel(at + 12, 5, i + 1),
+        ]
+        events += [python("main.py(7): work", pause * i, pause - 21)]
+        events += [python("<built-in function sum>", pause * i + 1, pause - 25)]
+    return [op("aten::begin", 0, 1), *events]
+
+
+@pytest.mark.parametrize(("pause", "first"), [(60, "cuda_graph=True"), (500, "python")])
+def test_a_graph_takes_away_pythons_short_stretches_alone(pause: float, first: str) -> None:
+    found = sk.advise(sk.load(pausing(pause)))
+    assert found["change"][0] == first
+    row = found.filter(change="python").row(0, named=True)
+    assert row["python"] == "main.py(7): work"
+
+
+def test_python_without_frames_is_placed_by_what_follows_it() -> None:
+    events = [event for event in pausing(500) if event["cat"] != "python_function"]
+    first = sk.advise(sk.load(events)).row(0, named=True)
+    assert (first["change"], first["op"]) == ("python before this operator", "aten::mm")
+
+
+def test_streams_that_wait_for_each_other_are_named() -> None:
+    events: list[Event] = [step(1, 0, 2000), op("aten::all", 0, 300)]
+    for i in range(4):  # onto an idle device
+        events += [
+            call(LAUNCH, 20 * i + 1, 4, i + 1),
+            kernel(20 * i + 8, 2, i + 1, stream=7 + i % 2),
+        ]
+    events += [op("aten::long", 100, 20), call(LAUNCH, 101, 4, 8), kernel(108, 900, 8)]
+    events += [call("cudaStreamWaitEvent", 130, 2), op("aten::late", 139, 20)]
+    events += [call(LAUNCH, 140, 4, 9), kernel(1010, 800, 9, stream=8)]
+    rows = sk.advise(sk.load(events)).select("change", "op").rows()
+    assert rows[0] == ("dependency", "aten::late")
+
+
+def test_a_chain_to_fuse_is_one_that_fusion_ranks() -> None:
+    trace = sk.load(trace_path("h100/gpt2_b1_s512_eager"))
+    change = sk.advise(trace).filter(pl.col("change").str.starts_with("fuse"))["change"].item()
+    ranked = sk.fusion(trace).ranking.select("length", "instances").rows()
+    assert change in [f"fuse {length} kernels, {often} times" for length, often in ranked]
+
+
 def test_a_copy_from_memory_that_is_not_pinned_is_named() -> None:
     events = [step(1, 0, 3000)]
     for i in range(6):
@@ -90,6 +141,9 @@ def test_a_trace_without_steps_to_judge_has_no_advice() -> None:
         ("cause_dataloader_v0", "enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__"),
         ("cause_alloc_v0", "cudaFree"),
         ("cause_copy_v0", "aten::normal_"),
+        ("cause_launch_v0", "aten::add"),
+        ("cause_python_v0", "aten::matmul"),
+        ("cause_sleep_v0", "aten::matmul"),
     ],
 )
 def test_the_first_advice_on_a_labelled_trace_is_its_cause(name: str, op: str) -> None:

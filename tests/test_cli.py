@@ -235,7 +235,8 @@ def test_what_is_wrong_is_one_line_on_stderr_and_code_2(
 @pytest.mark.parametrize(
     "arguments",
     [(), ("explain",), ("report",), ("report", "t.json", "--floor", "much"), ("sweep",),
-     ("compare",), ("fusion", "t.json", "--lengths")],
+     ("compare",), ("fusion", "t.json", "--lengths"), ("whatif", "t.json", "--cuda-graph", "block"),
+     ("whatif", "--remove-syncs")],
 )  # fmt: skip
 def test_a_wrong_call_shows_its_usage_and_code_2(run: Any, arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
@@ -351,16 +352,50 @@ def test_a_what_if_in_tables_and_as_json(run: Any) -> None:
         (["--fuse", "2"], {"fuse": 2}),
         (["--device", "2", "--launch-floor", "3000"], {"device": 2, "launch_floor_ns": 3000}),
         (["--kernels", "gemm=0.5", "--kernels", "a=b=2"], {"kernels": {"gemm": 0.5, "a=b": 2}}),
+        (["--gpu", "flops=2", "--gpu", "bandwidth=1.5"], {"gpu": {"flops": 2, "bandwidth": 1.5}}),
         (["--unprofiled"], {"unprofiled": True}),
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore:.*nothing changes:skiptrace.TraceWarning")
 def test_every_change_of_the_verb_is_an_option(
     run: Any, options: list[str], changes: dict[str, Any]
 ) -> None:
     path = str(fixture_path("sync"))
     found = run("whatif", path, *options, "--json").json()
     assert found["rows"] == sk.whatif(sk.load(path), **changes).frame.to_dicts()
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (["--cuda-graph"], {"cuda_graph": True}),
+        (["--cuda-graph", "op"], {"cuda_graph": "op"}),
+        (["--remove-syncs"], {"remove_syncs": True}),
+        (
+            ["--remove-syncs", "aten::item", "aten::to"],
+            {"remove_syncs": ["aten::item", "aten::to"]},
+        ),
+    ],
+    ids=str,
+)
+def test_the_trace_may_stand_behind_any_option(
+    run: Any, options: list[str], changes: dict[str, Any]
+) -> None:
+    path = str(fixture_path("sync"))
+    found = run("whatif", *options, path, "--json").json()
+    assert found["rows"] == sk.whatif(sk.load(path), **changes).frame.to_dicts()
+
+
+def test_a_what_if_that_changes_nothing_says_so(run: Any) -> None:
+    path = str(fixture_path("sync"))
+    shown = run("whatif", path, "--remove-syncs", "aten::itm")
+    assert shown.code == 0
+    assert "Nothing changes: no call in 'aten::itm' waits" in shown.words
+    assert "Assumed" not in shown.out
+    assert shown.err == ""
+    found = run("whatif", path, "--kernels", "nonsense=0.5", "--json").json()
+    assert found["changed"] is False
 
 
 @pytest.mark.parametrize("entry", ["gemm", "=2", "gemm=fast"])

@@ -127,6 +127,12 @@ def test_sweeps_without_a_parameter_in_common_are_refused(other: Any) -> None:
         sk.compare_sweeps({"a": swept((1, 2)), "b": twins})
 
 
+def test_traces_in_place_of_sweeps_are_told_what_to_do() -> None:
+    traces: Any = {"a": trace_at(1), "b": trace_at(2)}
+    with pytest.raises(SweepError, match=r"'a' is a Trace, not a sweep: .*sk\.sweep\(\{1: "):
+        sk.compare_sweeps(traces)
+
+
 def test_gpt2_on_two_machines() -> None:
     trace_path("h200/gpt2_b1_s512_eager")
     sweeps = {name: sk.sweep(pattern(name.lower(), "gpt2")) for name in ("H100", "H200")}

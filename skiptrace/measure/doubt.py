@@ -21,18 +21,20 @@ def warn_of_doubts(trace: Trace, verb: str) -> None:
         For each kind of `DOUBTFUL` that names the verb and weighs, if none came before of that
         kind and recording; it points to the caller outside the package.
     """
-    warned = trace.whole.warned
     for row in weighty(trace.health).iter_rows(named=True):
-        kind = row["kind"]
-        if kind in warned or verb not in DOUBTFUL.get(kind, ()):
-            continue
-        warned.add(kind)
-        warnings.warn(
-            f"{trace.meta.source}: {row['count']:,} {kind}: {row['meaning']}. "
-            f"Figures of {verb} may be wrong: see trace.health.",
-            TraceWarning,
-            stacklevel=_levels_out(),
-        )
+        if verb in DOUBTFUL.get(row["kind"], ()):
+            what = f"{row['count']:,} {row['kind']}: {row['meaning']}"
+            warn_once(
+                trace, row["kind"], f"{what}. Figures of {verb} may be wrong: see trace.health."
+            )
+
+
+def warn_once(trace: Trace, kind: str, message: str) -> None:
+    """Warn of a kind of doubt, if no verb has yet warned of it in this recording."""
+    if kind in trace.whole.warned:
+        return
+    trace.whole.warned.add(kind)
+    warnings.warn(f"{trace.meta.source}: {message}", TraceWarning, stacklevel=_levels_out())
 
 
 def _levels_out() -> int:

@@ -155,7 +155,7 @@ MEANINGS |= {
 
 _VERBS = (
     "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
-    "fusion",
+    "fusion", "critical_path", "whatif", "advise",
 )  # fmt: skip
 _ACROSS = tuple(verb for verb in _VERBS if verb not in ("top_kernels", "fusion"))
 """Verbs that set times of the host against times of the device."""

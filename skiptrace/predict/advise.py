@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import subtract, total
-from skiptrace.measure.activity import thread_activities
+from skiptrace.intervals import Ints, subtract, total
+from skiptrace.measure.activity import ThreadActivity, thread_activities
 from skiptrace.measure.behaviour import host_of, launching_threads, thread_intervals
-from skiptrace.measure.fusion import find_chains
+from skiptrace.measure.fusion import LENGTHS, find_chains
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
-from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.nesting import Nest, Thread, link_to_row
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import ADVISE
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
-from skiptrace.predict.critical_path import CriticalPath, critical_path
-from skiptrace.predict.profiler_cost import per_point
+from skiptrace.predict.critical_path import grouped, path_frame
+from skiptrace.predict.doubts import warn_of_replay
 from skiptrace.predict.removals import Change, removals, unblocked
 from skiptrace.predict.replay_model import Recorded
-from skiptrace.predict.replayed import Steps, recorded, run_model, steps_of, wake_ns
+from skiptrace.predict.replayed import Steps, bare_run, recorded, run_model, steps_of, wake_ns
 from skiptrace.predict.spans import spans_of_chains, spans_of_steps
-from skiptrace.predict.whatif import graph_gap
+from skiptrace.predict.wanted import graph_gap
 from skiptrace.thresholds import WORTH
 
+LONGEST = 16
+"""Chains of more kernels are layers and steps: to make those one launch is a graph's task."""
+LINE = r"\.py"
+"""Frames that are lines of a file, not builtins or modules."""
+OWN_NS = 100_000
+"""Between two operators the framework's own Python takes some ten microseconds; a stretch of this
+length is the program's: a graph does not take it away."""
 PLACES = 3
 """So many places of one kind of change are weighed, those with the most time first."""
 FEW = 50
@@ -74,17 +81,28 @@ def advise(trace: Trace) -> pl.DataFrame:
     -----
     What a change assumes is the same as in `whatif`. Where a gain is a bound (Python or input that
     costs nothing at all), what can really be had is less.
+
+    Warns
+    -----
+    TraceWarning
+        As `critical_path`.
     """
+    warn_of_replay(trace, "advise")
+    return weighed(trace)
+
+
+def weighed(trace: Trace) -> pl.DataFrame:
+    """The rows of `advise`, without a word of what makes them doubtful."""
     made, steps = recorded(trace), steps_of(trace)
     if not steps.names or not made.model.threads:
         return empty(ADVISE)
-    likely = changes.without(made.model, per_point(trace, made.model)["likely"])
-    now = run_model(made, steps, likely).il
-    middle = int(np.argsort(now, kind="stable")[(len(now) - 1) // 2])
-    before = int(now[middle]) + wake_ns(made)
+    now = bare_run(trace)
+    middle = int(np.argsort(now.il, kind="stable")[(len(now.il) - 1) // 2])
+    before = int(now.il[middle]) + wake_ns(made)
     rows = []
-    for change, place in _candidates(trace, made, steps):
-        latency = int(run_model(made, steps, change(likely)).il[middle]) + wake_ns(made)
+    for change, place in _candidates(trace, made, steps, middle):
+        latency = int(run_model(made, steps, change(now.model)).il[middle]) + wake_ns(made)
+        latency += place.pop("stays_ns", 0)
         gain = before - latency
         if gain >= WORTH * before:
             share = gain / before
@@ -95,13 +113,18 @@ def advise(trace: Trace) -> pl.DataFrame:
     return conform(frame.sort(-pl.col("gain_ns"), "change", maintain_order=True), ADVISE)
 
 
-def _candidates(trace: Trace, made: Recorded, steps: Steps) -> list[tuple[Change, dict[str, Any]]]:
-    """Every change that applies, and its place."""
-    out = removals(trace, made)
-    path = critical_path(trace)
-    waits, stretch = _waits(trace, made), _stretches(trace, out)
-    points, _ = changes.waits_inside(trace, made)
-    found = waits + stretch + _python(path, out) + _operator(trace, path)
+def _candidates(
+    trace: Trace, made: Recorded, steps: Steps, middle: int
+) -> list[tuple[Change, dict[str, Any]]]:
+    """Every change that applies, and its place: where most of it is in the median step."""
+    activities = thread_activities(trace, host_of(trace))
+    out = removals(trace, made, activities)
+    path = path_frame(trace, steps, [middle])
+    points, calls = changes.waits_inside(trace, made)
+    waits = _waits(trace, made, points, calls)
+    stretch = _stretches(trace, activities, out)
+    found = waits + stretch + _python(trace, path, out) + _operator(trace, path)
+    found += _dependency(trace, path, out)
     found += _chain(trace, made) + _kernel(trace, made)
     # A graph holds no wait, no allocation and no input: few waits can be moved out of it.
     if not stretch and FEW * len(points) <= len(trace.launches):
@@ -114,9 +137,10 @@ def _place(change: str, text: str, **where: str | None) -> dict[str, Any]:
     return {**none, "change": change, "advice": TEXTS[text], **where}
 
 
-def _waits(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
+def _waits(
+    trace: Trace, made: Recorded, points: Ints, calls: pl.DataFrame
+) -> list[tuple[Change, dict[str, Any]]]:
     """Waits inside steps, by the place that makes them; and copies that block."""
-    points, calls = changes.waits_inside(trace, made)
     if not len(points):
         return []
     whole = trace.whole
@@ -154,7 +178,7 @@ def located(trace: Trace, calls: pl.DataFrame) -> pl.DataFrame:
     at = tuple(calls[c].to_numpy() for c in ("pid", "tid", "start_ns"))
     modules = whole.python.filter(pl.col("name").str.starts_with("nn.Module"))
     # The line of the user's or a library's code, not the builtin that it calls.
-    lines = whole.python.filter(pl.col("name").str.contains(r"\.py"))
+    lines = whole.python.filter(pl.col("name").str.contains(LINE))
     root = calls.select(id="op").join(
         whole.ops.select("id", "root"), on="id", how="left", maintain_order="left"
     )["root"]
@@ -169,9 +193,10 @@ def located(trace: Trace, calls: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _stretches(trace: Trace, out: dict[str, Change]) -> list[tuple[Change, dict[str, Any]]]:
+def _stretches(
+    trace: Trace, activities: Mapping[Thread, ThreadActivity], out: Mapping[str, Change]
+) -> list[tuple[Change, dict[str, Any]]]:
     """Input and allocation that cost nothing; the place is where most of it is."""
-    activities = thread_activities(trace, host_of(trace))
     whole = trace.whole
     loads = pl.col("name").str.contains(cats.DATALOADER)
     columns = ("id", "name", "pid", "tid", "start_ns", "dur_ns")
@@ -197,21 +222,58 @@ def _stretches(trace: Trace, out: dict[str, Change]) -> list[tuple[Change, dict[
     return found
 
 
-def _python(path: CriticalPath, out: dict[str, Change]) -> list[tuple[Change, dict[str, Any]]]:
-    """Python between operators, at the frame that holds most of it on the critical path."""
-    mine = path.frame.filter(pl.col("kind") == "python")
+def _python(
+    trace: Trace, path: pl.DataFrame, out: Mapping[str, Change]
+) -> list[tuple[Change, dict[str, Any]]]:
+    """Python between operators; the place is the line that holds most of it on the critical path.
+
+    Without recorded frames that is not known, and the place is the operator that follows most.
+    """
+    mine = path.with_columns(after=pl.col("op").shift(-1).backward_fill()).filter(
+        pl.col("kind") == "python"
+    )
     if mine.is_empty():
         return []
-    frame = replace(path, frame=mine).by("python")["python"][0]
-    return [(out["python"], _place("python", "python", python=frame))]
+    lines = trace.whole.python.filter(pl.col("name").str.contains(LINE))
+    when = mine["start_ns"].to_numpy(), mine["tid"].fill_null(-1).to_numpy()
+    pid = trace.whole.launches.select("tid", "pid").unique("tid", keep="first")
+    pids = mine.select("tid").join(pid, on="tid", how="left", maintain_order="left")["pid"]
+    row = Nest(lines).at(pids.fill_null(-1).to_numpy(), when[1], when[0])
+    mine = mine.with_columns(line=link_to_row(lines["name"], row))
+    frame = grouped(mine, "line")["line"][0]
+    after = None if frame else grouped(mine, "after")["after"][0]
+    name = "python before this operator" if after else "python"
+    return [(out["python"], _place(name, "python", python=frame, op=after))]
 
 
-def _operator(trace: Trace, path: CriticalPath) -> list[tuple[Change, dict[str, Any]]]:
+def _own_ns(path: pl.DataFrame) -> int:
+    """Time of a step's path in long stretches of Python: the program's own, not the framework's."""
+    stretches = (
+        path.with_columns(stretch=(pl.col("kind") != "python").rle_id())
+        .filter(pl.col("kind") == "python")
+        .group_by("stretch")
+        .agg(pl.col("dur_ns").sum())
+    )
+    return int(stretches.filter(pl.col("dur_ns") >= OWN_NS)["dur_ns"].sum())
+
+
+def _dependency(
+    trace: Trace, path: pl.DataFrame, out: Mapping[str, Change]
+) -> list[tuple[Change, dict[str, Any]]]:
+    """Streams that wait for each other; the place is the operator of the work that waits most."""
+    mine = path.filter(pl.col("kind") == "dependency")
+    if mine.is_empty() or trace.work["stream"].n_unique() < 2:
+        return []
+    op = grouped(mine, "op")["op"][0]
+    return [(out["dependency"], _place("dependency", "dependency", op=op))]
+
+
+def _operator(trace: Trace, path: pl.DataFrame) -> list[tuple[Change, dict[str, Any]]]:
     """The operator that holds most host time of the critical path, outside of its calls."""
-    mine = path.frame.filter((pl.col("kind") == "operator") & pl.col("op").is_not_null())
+    mine = path.filter((pl.col("kind") == "operator") & pl.col("op").is_not_null())
     if mine.is_empty():
         return []
-    op = replace(path, frame=mine).by("op")["op"][0]
+    op = grouped(mine, "op")["op"][0]
     whole = trace.whole
     threads = launching_threads(trace)
     inside = thread_intervals(whole.ops.filter(pl.col("name") == op), threads)
@@ -223,23 +285,23 @@ def _operator(trace: Trace, path: CriticalPath) -> list[tuple[Change, dict[str, 
 
 
 def _graph(
-    trace: Trace, made: Recorded, steps: Steps, path: CriticalPath, waits: int
+    trace: Trace, made: Recorded, steps: Steps, path: pl.DataFrame, waits: int
 ) -> list[tuple[Change, dict[str, Any]]]:
     """Each step as a graph; the place is the operator with most host time on the path."""
     if trace.launches.filter(pl.col("step").is_not_null()).height <= 2 * len(steps.names):
         return []
-    host = path.frame.filter(pl.col("side") == "host")
-    op = replace(path, frame=host).by("op")["op"][0] if len(host) else None
+    host = path.filter(pl.col("side") == "host")
+    op = grouped(host, "op")["op"][0] if len(host) else None
     spans = spans_of_steps(trace, made, steps)
     gap, latency = graph_gap(made), trace.whole.floors.ns["kernel"]
     change: Change = lambda model: changes.bundled(made, model, spans, gap, latency)  # noqa: E731
     name = "cuda_graph=True" + (f", with {waits} waits moved out of it" if waits else "")
-    return [(change, _place(name, "cuda_graph", op=op))]
+    return [(change, _place(name, "cuda_graph", op=op) | {"stays_ns": _own_ns(path)})]
 
 
 def _chain(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
     """The chain of kernels that saves most host time."""
-    ranking = find_chains(trace, (2, 4, 8)).ranking
+    ranking = find_chains(trace, LENGTHS).ranking.filter(pl.col("length") <= LONGEST)
     if ranking.is_empty():
         return []
     best = ranking.row(0, named=True)

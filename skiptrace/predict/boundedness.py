@@ -15,10 +15,8 @@ from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.predicted import BOUNDEDNESS
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
-from skiptrace.predict import changes
 from skiptrace.predict.critical_path import path_pieces
-from skiptrace.predict.profiler_cost import per_point
-from skiptrace.predict.replayed import Steps, recorded, run_model, steps_of
+from skiptrace.predict.replayed import bare_run, recorded, steps_of
 from skiptrace.predict.walk import DEPENDENCY, DEVICE, GAP, HOST, LATENCY, WAKE, Pieces
 from skiptrace.thresholds import MAJORITY
 
@@ -71,7 +69,7 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
 
 def verdicts(trace: Trace, steps: pl.DataFrame, by: str, floor: Floor | None) -> pl.DataFrame:
     """The rows of `boundedness` from those of `summary` by step."""
-    frame = _with_path(steps, trace, steps_of(trace, "step", steps))
+    frame = _with_path(steps, trace, "step")
     if by == "trace":
         frame = _pooled(trace, frame, floor)
     floor_ns = given_floors(trace.whole.floors, floor).ns["kernel"]
@@ -108,15 +106,13 @@ def side_sums(pieces: Pieces) -> dict[str, int]:
     return {side: int(of_kind[list(kinds)].sum()) for side, kinds in SIDES.items()}
 
 
-def _with_path(frame: pl.DataFrame, trace: Trace, steps: Steps) -> pl.DataFrame:
+def _with_path(frame: pl.DataFrame, trace: Trace, by: str) -> pl.DataFrame:
     """Add nanoseconds of the critical path by side, as recorded and without the profiler's own."""
-    made = recorded(trace)
-    bare = changes.without(made.model, per_point(trace, made.model)["likely"])
+    made, steps = recorded(trace), steps_of(trace, by, frame)
+    paths = path_pieces(made, steps, range(len(steps.names)))
     rows = [
         side_sums(pieces) | {f"bare_{side}": ns for side, ns in side_sums(other).items()}
-        for pieces, other in zip(
-            path_pieces(trace, steps), run_model(made, steps, bare).pieces(), strict=True
-        )
+        for pieces, other in zip(paths, bare_run(trace, by).pieces(), strict=True)
     ]
     sums = pl.DataFrame(rows, schema=dict.fromkeys((*SIDES, *BARE), pl.Int64))
     named = sums.with_columns(pl.Series("step", steps.names, dtype=pl.String))
@@ -126,7 +122,7 @@ def _with_path(frame: pl.DataFrame, trace: Trace, steps: Steps) -> pl.DataFrame:
 def _pooled(trace: Trace, steps: pl.DataFrame, floor: Floor | None) -> pl.DataFrame:
     if len(steps) == 1 or steps["il_ns"].is_null().all():
         frame = figures(trace, "trace", floor, host_of(trace))
-        return _with_path(frame, trace, steps_of(trace, "trace", frame))
+        return _with_path(frame, trace, "trace")
     judged = steps.filter(pl.col("il_ns").is_not_null())
     sums = judged.select(
         pl.col(

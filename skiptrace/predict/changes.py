@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -43,22 +43,37 @@ def scaled_launches(made: Recorded, model: Model, factor: float) -> Model:
     returns = returns[~np.isin(returns, list(model.waiting))]
     delta[returns] = _times(delta[returns], factor)
     free = (model.latency == NEVER) | model.pinned
-    return replace(
-        model, delta=delta, latency=np.where(free, model.latency, _times(model.latency, factor))
-    )
+    scaled = _times(np.where(free, 0, model.latency), factor)
+    return replace(model, delta=delta, latency=np.where(free, model.latency, scaled))
 
 
 def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) -> Model:
-    """Durations of works times a factor, by kind or a pattern in the name; the first that fits."""
+    """Durations of works times a factor, by kind or a part of the name; the first that fits."""
     names = made.lanes.works.select("name", "kind")
     distinct = names.unique()
     factor = [
-        next((f for p, f in factors.items() if p == kind or re.search(p, name, re.IGNORECASE)), 1.0)
-        for name, kind in distinct.select("name", "kind").iter_rows()
+        next((f for p, f in factors.items() if _fits(p, name, kind)), 1.0)
+        for name, kind in distinct.rows()
     ]
     table = distinct.with_columns(pl.Series("factor", factor, dtype=pl.Float64))
     of_work = names.join(table, on=["name", "kind"], how="left", maintain_order="left")
     return scaled_works(model, of_work["factor"].to_numpy())
+
+
+def unmatched(made: Recorded, patterns: Iterable[str]) -> list[str]:
+    """Those that fit no work of the recording."""
+    distinct = made.lanes.works.select("name", "kind").unique().rows()
+    return [p for p in patterns if not any(_fits(p, name, kind) for name, kind in distinct)]
+
+
+def _fits(pattern: str, name: str, kind: str) -> bool:
+    """Whether it is a work's kind, or is found in its name, as it stands or as an expression."""
+    if pattern == kind or pattern.lower() in name.lower():
+        return True
+    try:
+        return bool(re.search(pattern, name, re.IGNORECASE))
+    except re.error:  # a name with brackets in it, that is none of these
+        return False
 
 
 def scaled_works(model: Model, factor: NDArray[np.float64]) -> Model:
@@ -93,7 +108,13 @@ def without_waits(model: Model, points: Ints) -> Model:
 
 
 def bundled(
-    made: Recorded, model: Model, spans: pl.DataFrame, gap: int, latency: int | None
+    made: Recorded,
+    model: Model,
+    spans: pl.DataFrame,
+    gap: int,
+    latency: int | None,
+    *,
+    longest: bool = False,
 ) -> Model:
     """Works launched in each span as one launch: a graph, or one fused kernel.
 
@@ -110,6 +131,9 @@ def bundled(
         Between works of a span, in ns.
     latency
         From the start of the one launch to the first work, in ns; None for as before.
+    longest
+        The works of a span together take as long as the longest of them: one that reads and writes
+        memory once, say.
     """
     lanes = made.lanes
     delta, dur, gaps = model.delta.copy(), model.dur.copy(), model.gap.copy()
@@ -165,6 +189,9 @@ def bundled(
     isolated = rest[(lanes.start[rest] - lanes.before[rest]) > 2 * gap + 1_000]
     if latency is not None:
         dur[isolated] -= np.minimum(COLD_NS, (COLD_PART * dur[isolated]).astype(np.int64))
+    if longest:
+        by_length = works[np.lexsort((dur[works], span[works]))]
+        dur[by_length[:-1][np.diff(span[by_length]) == 0]] = 0
     gone = inside.copy()
     waits = tuple(w for w in model.waits if not gone[w[0]])
     pinned = model.pinned.copy()

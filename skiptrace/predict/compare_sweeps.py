@@ -57,10 +57,13 @@ def compare_sweeps(sweeps: Mapping[str, Sweep]) -> Comparison:
     Raises
     ------
     SweepError
-        Fewer than two sweeps, or no parameter in common.
+        Fewer than two sweeps, something that is none, or no parameter in common.
     """
     if len(sweeps) < 2:
         raise SweepError.too_few(list(sweeps))
+    for name, given in sweeps.items():
+        if not isinstance(given, Sweep):
+            raise SweepError.no_sweep(name, given)
     (base, baseline), *others = sweeps.items()
     frames = {name: _ratios(base, baseline, name, other) for name, other in others}
     transitions = {name: s.transition for name, s in sweeps.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.intervals import Ints, contains, distinct, overlay
+from skiptrace.intervals import Intervals, Ints, clip, distinct, overlay
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.tklqt import names_of
@@ -17,6 +18,7 @@ from skiptrace.model.nesting import Nest, link_to_row
 from skiptrace.model.schema.column import PATH_KINDS, conform, empty
 from skiptrace.model.schema.predicted import CRITICAL_PATH, CRITICAL_SHARES
 from skiptrace.model.trace import Trace
+from skiptrace.predict.doubts import warn_of_replay
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import Steps, as_recorded, recorded, steps_of
 from skiptrace.predict.walk import DEPENDENCY, DEVICE, GAP, HOST, LATENCY, WAKE, Path, Pieces
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 _OF_PIECE = {GAP: "stream gap", DEPENDENCY: "dependency", LATENCY: "latency"}
 _OF_ACTIVITY = {"copy": "sync"}
 """What a blocking copy does before it copies and after it has is waiting."""
+_KINDS = tuple(PATH_KINDS)
+_ROW = {"place": pl.Int64} | {
+    c.name: c.dtype for c in CRITICAL_PATH if c.name not in ("step", "side", "dur_ns")
+}
+"""Columns of a piece before its step is named."""
 SIDES = ("host", "device", "latency")
 _KEYS = ("kind", "side", "op", "python", "kernel", "step")
 
@@ -58,12 +65,7 @@ class CriticalPath:
         """The path's time by ``kind``, ``side``, ``op``, ``python``, ``kernel`` or ``step``."""
         if key not in _KEYS:
             raise UnknownKeyError.of("by", key, _KEYS)
-        return (
-            self.frame.group_by(key)
-            .agg(pieces=pl.len().cast(pl.Int64), path_ns=pl.col("dur_ns").sum())
-            .with_columns(path_share=pl.col("path_ns") / pl.col("path_ns").sum())
-            .sort(pl.col(key).is_null(), -pl.col("path_ns"), key)
-        )
+        return grouped(self.frame, key)
 
 
 def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
@@ -92,6 +94,12 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     StepError
         No such step.
 
+    Warns
+    -----
+    TraceWarning
+        Health makes the path doubtful, work in the steps has no launch, or the replay misses a
+        step's latency by more than 5 %.
+
     Notes
     -----
     Host time is python, operator, launch, alloc, dataloader, profiler and sync: the time from the
@@ -107,16 +115,34 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
     """
     if step is not None:
         trace = trace.step(step)
+    warn_of_replay(trace, "critical_path")
     steps = steps_of(trace)
-    made = recorded(trace)
-    pieces = path_pieces(trace, steps)
-    if not pieces:
+    if not steps.names:
         none = pl.Series("id", [], dtype=pl.Int64)
         return CriticalPath(empty(CRITICAL_PATH), empty(CRITICAL_SHARES), none)
-    frame = pl.concat(
-        [_device_rows(trace, made, steps, pieces), _host_rows(trace, made, pieces)]
-    ).sort("place", "start_ns", "end_ns")
-    frame = conform(
+    frame = path_frame(trace, steps, range(len(steps.names)))
+    return CriticalPath(frame, _shares(frame), _launches(trace, frame))
+
+
+def grouped(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The time of some pieces by a key, longest first; what has no key last."""
+    return (
+        frame.group_by(key)
+        .agg(pieces=pl.len().cast(pl.Int64), path_ns=pl.col("dur_ns").sum())
+        .with_columns(path_share=pl.col("path_ns") / pl.col("path_ns").sum())
+        .sort(pl.col(key).is_null(), -pl.col("path_ns"), key)
+    )
+
+
+def path_frame(trace: Trace, steps: Steps, places: Sequence[int]) -> pl.DataFrame:
+    """The paths of some steps, as `CriticalPath.frame`."""
+    made = recorded(trace)
+    every, place = _joined(path_pieces(made, steps, places), places)
+    rows = [_device_rows(trace, made, steps, every, place), _host_rows(trace, made, every, place)]
+    frame = pl.concat(rows)
+    # No two pieces of a step begin at once; both sorts of rows stand in order, so this merges.
+    frame = frame[np.lexsort((frame["start_ns"].to_numpy(), frame["place"].to_numpy()))]
+    return conform(
         frame.with_columns(
             dur_ns=pl.col("end_ns") - pl.col("start_ns"),
             side=pl.col("kind").replace_strict(PATH_KINDS, return_dtype=pl.String),
@@ -124,29 +150,26 @@ def critical_path(trace: Trace, step: int | str | None = None) -> CriticalPath:
         ),
         CRITICAL_PATH,
     )
-    return CriticalPath(frame, _shares(frame), _launches(trace, frame))
 
 
-def path_pieces(trace: Trace, steps: Steps) -> list[Pieces]:
-    """The path of each step, on the times that were recorded."""
-    made = recorded(trace)
+def path_pieces(made: Recorded, steps: Steps, places: Sequence[int]) -> list[Pieces]:
+    """The paths of some steps, on the times that were recorded."""
     path = Path(made.model, as_recorded(made))
-    return [
-        path.back(last, start)
-        for last, start in zip(steps.last.tolist(), steps.start.tolist(), strict=True)
-    ]
+    return [path.back(int(steps.last[i]), int(steps.start[i])) for i in places]
 
 
-def _joined(pieces: list[Pieces]) -> tuple[Pieces, Ints]:
-    """All pieces in one, and which step each is of."""
-    parts = [(p.start, p.end, p.kind, p.work, p.thread) for p in pieces]
-    place = np.repeat(np.arange(len(pieces)), [len(p.start) for p in pieces])
+def _joined(pieces: list[Pieces], places: Sequence[int]) -> tuple[Pieces, Ints]:
+    """All pieces in one, step by step, earliest first; and which step each is of."""
+    parts = [(p.start[::-1], p.end[::-1], p.kind[::-1], p.work[::-1], p.thread[::-1])
+             for p in pieces]  # fmt: skip
+    place = np.repeat(np.array(places, np.int64), [len(p.start) for p in pieces])
     return Pieces(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), place
 
 
-def _device_rows(trace: Trace, made: Recorded, steps: Steps, pieces: list[Pieces]) -> pl.DataFrame:
+def _device_rows(
+    trace: Trace, made: Recorded, steps: Steps, every: Pieces, place: Ints
+) -> pl.DataFrame:
     """Pieces that are not a thread's: works, what lies between them, and launch latency."""
-    every, place = _joined(pieces)
     of_device = ~np.isin(every.kind, (HOST, WAKE))
     work, piece, place = (x[of_device] for x in (every.work, every.kind, place))
     launches = trace.whole.launches.select("op", "pid", "tid", launch="id", call_ns="start_ns")
@@ -167,68 +190,80 @@ def _device_rows(trace: Trace, made: Recorded, steps: Steps, pieces: list[Pieces
     around = (rows[c].fill_null(-1).to_numpy() for c in ("pid", "tid", "call_ns"))
     frames = trace.whole.python
     return _rows(
-        trace,
         rows.with_columns(
-            link_to_row(frames["id"], Nest(frames).at(*around)).alias("frame"),
             kind=pl.when("earlier").then(pl.lit("earlier step"))
             .when(copy).then(pl.lit("copy")).otherwise(named),
             tid=pl.lit(None, pl.Int64),
+            op=names_of(trace.whole.ops, rows["op"]),
+            python=link_to_row(frames["name"], Nest(frames).at(*around)),
         ),
     )  # fmt: skip
 
 
-def _host_rows(trace: Trace, made: Recorded, pieces: list[Pieces]) -> pl.DataFrame:
+def _host_rows(trace: Trace, made: Recorded, every: Pieces, place: Ints) -> pl.DataFrame:
     """Threads' pieces, cut by what the thread does and the operator and frame that it is in."""
-    every, place = _joined(pieces)
     activities = thread_activities(trace, host_of(trace))
-    whole = trace.whole
-    nests = [(frame["id"], Nest(frame)) for frame in (whole.ops, whole.python)]
-    parts = []
+    frames = (trace.whole.ops, trace.whole.python)
+    nests = [Nest(frame) for frame in frames]
+    nothing: dict[str, pl.Expr] = {c: pl.lit(None, pl.Int64) for c in ("device", "stream", "work")}
+    nothing["kernel"] = pl.lit(None, pl.String)
+    parts = [pl.DataFrame(schema=_ROW)]
     for number, (pid, tid) in enumerate(made.model.threads):
         here = np.isin(every.kind, (HOST, WAKE)) & (every.thread == number)
         if not here.any():
             continue
         low, high = every.start[here], every.end[here]
         sets = activities[pid, tid].sets if (pid, tid) in activities else {}
-        bounds = [nest.timeline(pid, tid)[0] for _, nest in nests]
-        bounds += [edges for one in sets.values() for edges in one]
-        which, segment, length = overlay(low, high, edges := distinct(np.concatenate(bounds)))
-        start = np.maximum(low[which], np.append(edges, 0)[segment])
-        start = np.where(segment < 0, low[which], start)
-        at = np.full(len(start), pid), np.full(len(start), tid), start
-        op, frame = (link_to_row(ids, nest.at(*at)) for ids, nest in nests)
-        kind = np.where(op.is_null().to_numpy(), "python", "operator").astype(object)
-        for name in reversed(sets):
-            kind[contains(sets[name], start)] = _OF_ACTIVITY.get(name, name)
-        parts.append(
-            pl.DataFrame(
-                {
-                    "place": place[here][which],
-                    "start_ns": start,
-                    "end_ns": start + length,
-                    "kind": pl.Series(kind, dtype=pl.String),
-                    "tid": np.full(len(start), tid),
-                    "op": op,
-                    "frame": frame,
-                }
-            )
+        lines = [nest.timeline(pid, tid) for nest in nests]
+        bounds = [bounds for bounds, _ in lines] + [edges for one in sets.values() for edges in one]
+        begin, end = low.min(), high.max()
+        inside = np.concatenate([one[(one > begin) & (one < end)] for one in bounds])
+        edges = distinct(np.append(inside, begin))
+        which, segment, length = overlay(low, high, edges)
+        start = np.maximum(low[which], edges[segment])
+        # What holds at a bound holds up to the next.
+        op, frame = (_row_at(line, edges)[segment] for line in lines)
+        kind = _activity_from(edges, int(end), sets)[segment]
+        kind[(kind == _KINDS.index("python")) & (op >= 0)] = _KINDS.index("operator")
+        rows = pl.DataFrame(
+            {
+                "place": place[here][which],
+                "start_ns": start,
+                "end_ns": start + length,
+                "kind": pl.Series(_KINDS).gather(kind),
+                "op": link_to_row(frames[0]["name"], op),
+                "python": link_to_row(frames[1]["name"], frame),
+            }
         )
-    nothing = {c: pl.lit(None, pl.Int64) for c in ("device", "stream", "work")}
-    nothing["kernel"] = pl.lit(None, pl.String)
-    return _rows(trace, pl.concat(parts).with_columns(**nothing)) if parts else _rows(trace, None)
+        parts.append(_rows(rows.with_columns(tid=pl.lit(tid, pl.Int64), **nothing)))
+    return pl.concat(parts)
 
 
-def _rows(trace: Trace, rows: pl.DataFrame | None) -> pl.DataFrame:
-    """The columns that both sorts of rows have, with names for ``op`` and ``frame``."""
-    names = {c.name: c.dtype for c in CRITICAL_PATH if c.name not in ("step", "side", "dur_ns")}
-    columns = {"place": pl.Int64} | names
-    if rows is None:
-        return pl.DataFrame(schema=columns)
-    whole = trace.whole
-    return rows.with_columns(
-        names_of(whole.ops, rows["op"]).alias("op"),
-        names_of(whole.python, rows["frame"]).alias("python"),
-    ).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+def _row_at(line: tuple[Ints, Ints], times: Ints) -> Ints:
+    """The row of a timeline at each of some moments; -1 where it has none."""
+    bounds, row = line
+    return np.append(row, -1)[np.searchsorted(bounds, times, side="right") - 1]
+
+
+def _activity_from(edges: Ints, end: int, sets: Mapping[str, Intervals]) -> Ints:
+    """Which of `_KINDS` a thread's activity is from each bound to the next; ``python`` in none.
+
+    The sets share no moment, and change at bounds alone.
+    """
+    kind = np.full(len(edges), -1)
+    kind[0] = _KINDS.index("python")
+    clipped = {name: clip(one, int(edges[0]), end) for name, one in sets.items()}
+    for _, ends in clipped.values():
+        kind[np.searchsorted(edges, ends[ends < end])] = _KINDS.index("python")
+    for name, (starts, _) in clipped.items():
+        kind[np.searchsorted(edges, starts)] = _KINDS.index(_OF_ACTIVITY.get(name, name))
+    last: Ints = np.maximum.accumulate(np.where(kind >= 0, np.arange(len(kind)), 0))
+    return kind[last]
+
+
+def _rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns that both sorts of rows have."""
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in _ROW.items())
 
 
 def _launches(trace: Trace, frame: pl.DataFrame) -> pl.Series:

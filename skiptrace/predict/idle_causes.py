@@ -7,14 +7,16 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import total, union
+from skiptrace.measure.activity import thread_activities
+from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.idle_sums import idle_by
 from skiptrace.measure.keys import largest_first
+from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.predicted import COUNTERFACTUAL
 from skiptrace.model.trace import Trace
 from skiptrace.predict.removals import removals
-from skiptrace.predict.replay import Model, replay
-from skiptrace.predict.replay_lanes import rows_of
+from skiptrace.predict.replay import Times, replay
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import recorded
 
@@ -55,11 +57,12 @@ def idle_causes(trace: Trace, by: str = "cause", *, counterfactual: bool = False
     if by != "cause":
         raise UnknownKeyError.of("by with counterfactual=True", by, ["cause"])
     made = recorded(trace)
-    inside = rows_of(made.lanes.works["id"].to_numpy(), trace.work["id"].to_numpy())
-    before = _idle(made, made.model, inside)
+    inside = rows_of(made.lanes.works["id"], trace.work["id"])
+    before = _idle(made, replay(made.model), inside)
+    activities = thread_activities(trace, host_of(trace))
     saved = [
-        (cause, before - _idle(made, change(made.model), inside))
-        for cause, change in removals(trace, made).items()
+        (cause, before - _idle(made, replay(change(made.model)), inside))
+        for cause, change in removals(trace, made, activities).items()
     ]
     table = pl.DataFrame(
         saved, schema={"cause": pl.String, "counterfactual_ns": pl.Int64}, orient="row"
@@ -71,10 +74,9 @@ def idle_causes(trace: Trace, by: str = "cause", *, counterfactual: bool = False
     return conform(largest_first(joined, ["cause"], "idle_ns"), COUNTERFACTUAL)
 
 
-def _idle(made: Recorded, model: Model, inside: np.ndarray) -> int:
+def _idle(made: Recorded, times: Times, inside: np.ndarray) -> int:
     """Idle time between the first and last of some works, summed over their devices."""
-    times = replay(model)
-    device = np.array([d for d, _ in model.lanes], np.int64)[made.lanes.lane[inside]]
+    device = np.array([d for d, _ in made.model.lanes], np.int64)[made.lanes.lane[inside]]
     idle = 0
     for one in np.unique(device).tolist():
         works = inside[device == one]

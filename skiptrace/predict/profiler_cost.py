@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
-from skiptrace.model.trace import Trace
+from skiptrace.model.trace import Trace, Whole
 from skiptrace.predict.replay import Model
 
 
@@ -40,14 +42,22 @@ class ProfilerCost(NamedTuple):
 
 
 DEFAULT = ProfilerCost()
+_KNOWN: WeakKeyDictionary[Whole, dict[str, Ints]] = WeakKeyDictionary()
+"""What each recording that is still in use was found to cost."""
 
 
-def per_point(trace: Trace, model: Model, cost: ProfilerCost = DEFAULT) -> dict[str, Ints]:
+def per_point(trace: Trace, model: Model) -> dict[str, Ints]:
     """Host time that the profiler added before each point: ``low``, ``likely`` and ``high``.
 
     Half of what an event costs falls to its start, half to its end.
     """
-    options, whole = trace.meta.options, trace.whole
+    if (found := _KNOWN.get(trace.whole)) is None:
+        found = _KNOWN[trace.whole] = _per_point(trace.whole, trace.meta.options, model)
+    return found
+
+
+def _per_point(whole: Whole, options: Mapping[str, bool], model: Model) -> dict[str, Ints]:
+    cost = DEFAULT
     op = [cost.op]
     op += [cost.shapes] if options.get("record_shapes") or options.get("with_flops") else []
     op += [cost.memory] if options.get("profile_memory") else []

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from skiptrace.intervals import Intervals, Ints, complement, merge
-from skiptrace.measure.activity import ThreadActivity, thread_activities
-from skiptrace.measure.behaviour import host_of
+from skiptrace.measure.activity import ThreadActivity
+from skiptrace.model.nesting import Thread
 from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.replay import Model
@@ -21,14 +21,15 @@ STRETCHES = ("profiler", "alloc", "dataloader", "operator", "python")
 """Causes that are stretches of a thread's time."""
 
 
-def removals(trace: Trace, made: Recorded) -> dict[str, Change]:
+def removals(
+    trace: Trace, made: Recorded, activities: Mapping[Thread, ThreadActivity]
+) -> dict[str, Change]:
     """For each cause what takes it out of a model: its time, or what is waited for.
 
     ``sync``: no call waits before a later launch of its step. ``copy``: no copy blocks.
     ``launch``: launch calls and latency take no time. ``dependency``: no work waits for another
     lane. The others: the thread's time in that activity.
     """
-    activities = thread_activities(trace, host_of(trace))
     waits, calls = changes.waits_inside(trace, made)
     frees, _ = changes.waits_inside(trace, made, alloc=True)
     copies = calls["id"].is_in(trace.whole.launches["id"].implode()).to_numpy()

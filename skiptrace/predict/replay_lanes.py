@@ -9,6 +9,7 @@ import polars as pl
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.model import categories as cats
+from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.column import KINDS
 from skiptrace.model.trace import Whole
 from skiptrace.predict.replay import NEVER
@@ -49,14 +50,14 @@ class Lanes:
         self, whole: Whole, works: pl.DataFrame, calls: pl.DataFrame, places: tuple[Ints, Ints]
     ) -> None:
         launch = works["launch"].fill_null(-1).to_numpy()
-        row = rows_of(places[0], launch)
+        row = rows_of(pl.Series(places[0]), works["launch"])
         self.call: Ints = np.where(row >= 0, places[1][row], -1) if len(places[1]) else row
         """Row of the call that launched it, -1 where that is not recorded."""
         self.linked: Bools = self.call >= 0
         changed = np.diff(launch, prepend=-2) != 0
         self.head: Bools = self.is_first | changed | ~self.linked
         """Whether it is the first of its launch, in a row of works of the same launch."""
-        at = rows_of(whole.launches["id"].to_numpy(), launch)
+        at = rows_of(whole.launches["id"], works["launch"])
         facts = whole.launches.select(
             pl.col("kind").replace_strict(
                 dict(zip(KINDS, range(4), strict=True)), return_dtype=pl.Int64
@@ -78,15 +79,6 @@ class Lanes:
         self.began, self.returned = (
             np.where(self.linked, t[self.call], NEVER) if len(t) else never for t in times
         )
-
-
-def rows_of(ids: Ints, wanted: Ints) -> Ints:
-    """Where each wanted id stands in `ids`; -1 where it does not."""
-    if not len(ids):
-        return np.full(len(wanted), -1, np.int64)
-    order = np.argsort(ids, kind="stable")
-    row = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
-    return np.where(ids[row] == wanted, row, -1)
 
 
 def told_to_wait(whole: Whole, calls: pl.DataFrame, lanes: Lanes) -> tuple[Ints, int]:

@@ -11,17 +11,25 @@ import polars as pl
 from skiptrace.intervals import Ints
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.summary import figures, own_work
+from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import FIDELITY
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace, Whole
+from skiptrace.predict.changes import without
+from skiptrace.predict.profiler_cost import per_point
 from skiptrace.predict.replay import NEVER, Model, Times, replay
-from skiptrace.predict.replay_lanes import SLACK_NS, rows_of
+from skiptrace.predict.replay_lanes import SLACK_NS
 from skiptrace.predict.replay_model import Recorded, record
 from skiptrace.predict.walk import Path, Pieces
 
 _RECORDED: WeakKeyDictionary[Whole, Recorded] = WeakKeyDictionary()
 """The model of each recording that is still in use: its windows share it."""
+_STEPS: WeakKeyDictionary[Trace, dict[str, Steps]] = WeakKeyDictionary()
+_SAME: WeakKeyDictionary[Trace, Run] = WeakKeyDictionary()
+_BARE: WeakKeyDictionary[Trace, dict[str, Run]] = WeakKeyDictionary()
+"""What each trace or window that is still in use was found to have: its steps, its replay with
+nothing changed, and that without the profiler's own time."""
 
 WAKE_NS = 5_000
 """From the end of the last work to the return of a wait, where the trace shows none: as with an
@@ -61,8 +69,15 @@ class Steps:
 def steps_of(trace: Trace, by: str = "step", summed: pl.DataFrame | None = None) -> Steps:
     """The steps with an IL (``by="trace"``: the trace as one), as `summary` has them.
 
-    `summed` is the result of `summary`, where it is known already.
+    Found once a trace. `summed` is the result of `summary`, where it is known already.
     """
+    kept = _STEPS.setdefault(trace, {})
+    if by not in kept:
+        kept[by] = _steps_of(trace, by, summed)
+    return kept[by]
+
+
+def _steps_of(trace: Trace, by: str, summed: pl.DataFrame | None) -> Steps:
     rows = figures(trace, by, None, host_of(trace)) if summed is None else summed
     rows = rows.filter(pl.col("il_ns").is_not_null())
     own = own_work(trace) if by == "step" else trace.work.with_columns(step=pl.lit(ALL))
@@ -81,7 +96,7 @@ def steps_of(trace: Trace, by: str = "step", summed: pl.DataFrame | None = None)
     names = rows["step"].to_list()
     places = {name: i for i, name in enumerate(names)}
     step = np.full(len(made.model.dur), -1, np.int64)
-    at = rows_of(made.lanes.works["id"].to_numpy(), own["id"].to_numpy())
+    at = rows_of(made.lanes.works["id"], own["id"])
     step[at] = (
         own["step"]
         .replace_strict(places, default=-1, return_dtype=pl.Int64)
@@ -158,6 +173,24 @@ def run_model(made: Recorded, steps: Steps, model: Model) -> Run:
     return Run(model, times, start, end, last)
 
 
+def same_run(trace: Trace) -> Run:
+    """The replay with nothing changed, run once a trace."""
+    if (found := _SAME.get(trace)) is None:
+        made = recorded(trace)
+        found = _SAME[trace] = run_model(made, steps_of(trace), made.model)
+    return found
+
+
+def bare_run(trace: Trace, by: str = "step") -> Run:
+    """The replay without what the profiler is likely to have added, run once a trace."""
+    kept = _BARE.setdefault(trace, {})
+    if by not in kept:
+        made = recorded(trace)
+        bare = without(made.model, per_point(trace, made.model)["likely"])
+        kept[by] = run_model(made, steps_of(trace, by), bare)
+    return kept[by]
+
+
 def wake_ns(made: Recorded) -> int:
     """The median way from the end of a work to the return of the call that waited for it."""
     model = made.model
@@ -180,7 +213,7 @@ def fidelity(trace: Trace, *, pinned: bool = False) -> pl.DataFrame:
     made, steps = recorded(trace), steps_of(trace)
     if not steps.names:
         return empty(FIDELITY)
-    run = run_model(made, steps, as_pinned(made) if pinned else made.model)
+    run = run_model(made, steps, as_pinned(made)) if pinned else same_run(trace)
     off = np.abs(
         (run.times.start - run.start[steps.step]) - (made.model.start - steps.start[steps.step])
     )

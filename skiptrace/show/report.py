@@ -17,7 +17,7 @@ from skiptrace.measure.top_kernels import ranked
 from skiptrace.model.launches import Floor
 from skiptrace.model.steps import is_one_step
 from skiptrace.model.trace import Trace
-from skiptrace.predict.advise import advise
+from skiptrace.predict.advise import weighed
 from skiptrace.predict.boundedness import verdicts
 from skiptrace.show.advice import advice_sentences, caution_sentence, verdict_sentence
 
@@ -85,6 +85,6 @@ def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
         activities=by_activity(gaps),
         behind=behind,
         kernels=kernels,
-        changes=advise(trace),
+        changes=weighed(trace),
         health=trace.health,
     )

@@ -53,6 +53,7 @@ def whatif_dict(found: WhatIf) -> dict[str, Any]:
     """A prediction as JSON types; times in ns."""
     return {
         "schema": "skiptrace.whatif/1",
+        "changed": found.changed,
         "assumptions": list(found.assumptions),
         "rows": found.frame.to_dicts(),
     }
@@ -76,8 +77,11 @@ def print_whatif(found: WhatIf, console: Console) -> None:
             f"instead of {duration(row['before_ns'])} without a profiler, and {then}."
         )
     )
-    for line in found.assumptions:
-        console.print(Text(f"Assumed: {line}."))
+    if not found.changed and found.assumptions:
+        console.print(Text(f"Nothing changes: {'; '.join(found.assumptions)}."))
+    else:
+        for line in found.assumptions:
+            console.print(Text(f"Assumed: {line}."))
     print_frame(console, "Each step", found.frame, rows=20)
 
 
