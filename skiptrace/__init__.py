@@ -3,9 +3,11 @@
 from skiptrace import errors
 from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
+from skiptrace.measure.breakdown import breakdown
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
 from skiptrace.measure.idle_gaps import idle_gaps
+from skiptrace.measure.kernels import kernels
 from skiptrace.measure.launch_floor import LaunchFloor, launch_floor
 from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import tklqt
@@ -37,6 +39,7 @@ __all__ = [
     "WhatIf",
     "advise",
     "boundedness",
+    "breakdown",
     "compare_sweeps",
     "critical_path",
     "errors",
@@ -44,6 +47,7 @@ __all__ = [
     "graph",
     "idle_causes",
     "idle_gaps",
+    "kernels",
     "launch_floor",
     "load",
     "predict_transition",
