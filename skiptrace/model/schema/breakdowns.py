@@ -74,9 +74,105 @@ OP_KEYS = {
     "step": (Column("step", STR, "", "step in which it started"),),
     "thread": (Column("thread", INT, "", "tid of its thread"),),
 }
+TREE = (
+    Column("node", INT, "", "number of the call path"),
+    Column("parent", INT, "", "number of the path above it, or null"),
+    Column("depth", INT, "", "number of paths above it"),
+    Column("name", STR, "", "operator or module; null for what is outside of all"),
+    Column("kind", STR, "", "operator or module"),
+    Column("count", INT, "", "calls"),
+    Column("total_ns", INT, "ns", "sum of their durations"),
+    Column("self_ns", INT, "ns", "time in which one of them was the innermost of its thread"),
+    Column("launches", INT, "", "launches with no deeper path around them"),
+    Column("device_ns", INT, "ns", "sum of the durations of the work of those launches"),
+    Column("device_total_ns", INT, "ns", "the same with all paths under it"),
+    Column("host_share", FLOAT, "share", "total_ns of the time in any path, over all threads"),
+    Column("device_share", FLOAT, "share", "device_total_ns of the durations of all work"),
+)
+LAUNCH_OUTLIERS = (
+    Column("outlier", STR, "", "long_call, long_delay or short_work"),
+    Column("launch", INT, "id", "the launch"),
+    Column("kind", STR, "", "kernel, graph, memcpy or memset"),
+    Column("start_ns", INT, "ns", "start of the call"),
+    Column("call_ns", INT, "ns", "duration of the call"),
+    Column("delay_ns", INT, "ns", "launch_ns: what launching took, behind no earlier work"),
+    Column("queue_ns", INT, "ns", "what it waited behind earlier work"),
+    Column("work_ns", INT, "ns", "sum of the durations of its work"),
+    Column("call_name", STR, "", "name of the call"),
+    Column("work", STR, "", "name of its first kernel, or of its first work"),
+    Column("op", STR, "", "innermost operator around it"),
+    Column("root_op", STR, "", "outermost operator around it"),
+    _MODULE,
+    Column("python", STR, "", "deepest Python frame around it"),
+    Column("step", STR, "", "step in which it was launched"),
+    Column("pid", INT, "", "process of the launching thread"),
+    Column("tid", INT, "", "launching thread"),
+    _DEVICE,
+    _STREAM,
+)
+QUEUE_DEPTH = (
+    _DEVICE,
+    _STREAM,
+    Column("start_ns", INT, "ns", "when the depth changed"),
+    Column("dur_ns", INT, "ns", "until it changes again; 0 in the last row of a stream"),
+    Column("depth", INT, "", "launches under way from then on"),
+)
+QUEUE_STREAMS = (
+    _DEVICE,
+    _STREAM,
+    Column("launches", INT, "", "launches onto the stream"),
+    Column("unlinked", INT, "", "works of unknown launch: in no depth"),
+    Column("span_ns", INT, "ns", "from the first launch to the end of the last work"),
+    Column("empty_ns", INT, "ns", "of it with nothing launched and unfinished"),
+    Column("full_ns", INT, "ns", "of it with the limit reached"),
+    Column("blocked_ns", INT, "ns", "time in calls that launch onto the stream while it is full"),
+    Column("max_depth", INT, "", "deepest"),
+    Column("mean_depth", FLOAT, "", "mean over span_ns; null at 0"),
+)
+COPY_BANDWIDTH = (
+    _DEVICE,
+    Column("direction", STR, "", "HtoD, DtoH, DtoD, PtoP, fill or other"),
+    Column("start_ns", INT, "ns", "when a copy of the direction started or ended"),
+    Column("dur_ns", INT, "ns", "until the next one did; 0 in the last row of a direction"),
+    Column("copies", INT, "", "copies that run from then on"),
+    Column("bytes_per_s", FLOAT, "bytes/s", "sum of their rates"),
+)
+COPY_DIRECTIONS = (
+    _DEVICE,
+    COPY_BANDWIDTH[1],
+    Column("copies", INT, "", "copies, or fills"),
+    Column("unmeasured", INT, "", "of them without recorded bytes or of no length: in no rate"),
+    Column("bytes", INT, "bytes", "bytes that the measured ones moved"),
+    Column("copy_ns", INT, "ns", "sum of the durations of all"),
+    Column("bytes_per_s", FLOAT, "bytes/s", "bytes of the measured over their time; null at 0"),
+)
+STEP_TIME = (
+    _STEP,
+    Column("start_ns", INT, "ns", "start of the step, not before the end of the one before"),
+    Column("wall_ns", INT, "ns", "from there to its end, or that of its last work if later"),
+    Column("kernel_ns", INT, "ns", "a kernel ran that is no communication"),
+    Column("memcpy_ns", INT, "ns", "else, a copy ran"),
+    Column("memset_ns", INT, "ns", "else, a fill ran"),
+    Column("communication_ns", INT, "ns", "else, communication, on the device or the host"),
+    Column("runtime_ns", INT, "ns", "else, a thread was in a call of a runtime or driver"),
+    Column("dataloader_ns", INT, "ns", "else, a thread was under a DataLoader"),
+    Column("cpu_ns", INT, "ns", "else, in an operator, annotation or Python frame"),
+    Column("other_ns", INT, "ns", "else; the eight sum to wall_ns"),
+)
+SM_EFFICIENCY = (
+    _STEP,
+    _DEVICE,
+    Column("wall_ns", INT, "ns", "as in step_time"),
+    Column("utilization_share", FLOAT, "share", "of it in which any kernel ran"),
+    Column("sm_share", FLOAT, "share", "mean over wall_ns of min(1, blocks per SM)"),
+    Column("occupancy_share", FLOAT, "share", "mean recorded occupancy, weighted by kernel time"),
+)
 
 FRAMES = {
     "breakdown": BREAKDOWN, "kernels": KERNELS, "kernel_geometry": KERNEL_GEOMETRY,
-    "op_times": OPS,
+    "op_times": OPS, "tree": TREE, "launch_outliers": LAUNCH_OUTLIERS,
+    "queue_depth": QUEUE_DEPTH, "queue_streams": QUEUE_STREAMS,
+    "copy_bandwidth": COPY_BANDWIDTH, "copy_directions": COPY_DIRECTIONS,
+    "step_time": STEP_TIME, "sm_efficiency": SM_EFFICIENCY,
 }  # fmt: skip
 """Verb -> the columns of its frame (``kernels`` and ``ops``: after the key columns)."""
