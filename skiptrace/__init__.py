@@ -5,13 +5,16 @@ from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.breakdown import breakdown
 from skiptrace.measure.copy_bandwidth import CopyBandwidth, copy_bandwidth
+from skiptrace.measure.efficiency import efficiency
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
 from skiptrace.measure.idle_gaps import idle_gaps
 from skiptrace.measure.kernels import kernels
 from skiptrace.measure.launch_floor import LaunchFloor, launch_floor
 from skiptrace.measure.launch_outliers import launch_outliers
+from skiptrace.measure.memory import Memory, memory
 from skiptrace.measure.ops import ops
+from skiptrace.measure.peaks import Peak
 from skiptrace.measure.queue_depth import QueueDepth, queue_depth
 from skiptrace.measure.sm_efficiency import sm_efficiency
 from skiptrace.measure.step_time import step_time
@@ -39,6 +42,8 @@ __all__ = [
     "CriticalPath",
     "Fusion",
     "LaunchFloor",
+    "Memory",
+    "Peak",
     "PredictedTransition",
     "QueueDepth",
     "Sweep",
@@ -53,6 +58,7 @@ __all__ = [
     "compare_sweeps",
     "copy_bandwidth",
     "critical_path",
+    "efficiency",
     "errors",
     "fusion",
     "graph",
@@ -62,6 +68,7 @@ __all__ = [
     "launch_floor",
     "launch_outliers",
     "load",
+    "memory",
     "ops",
     "predict_transition",
     "queue_depth",

@@ -8,7 +8,7 @@ import polars as pl
 
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
-from skiptrace.measure.recorded import numbers, recorded, shapes, triples
+from skiptrace.measure.recorded import OCCUPANCY, numbers, recorded, shapes, triples
 from skiptrace.measure.summary import own_work
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.kernel_classes import COMMUNICATION, Classes, classes_of, is_communication
@@ -134,10 +134,10 @@ def _key(
 
 def _with_geometry(trace: Trace, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.Expr]]:
     """What was recorded of each kernel, and how a group's is made of it."""
-    keys = ("est. achieved occupancy %", "grid", "block")
-    found = recorded(trace, frame["id"], keys)
+    keys = (OCCUPANCY, "grid", "block")
+    found = recorded(trace, frame["id"], keys, marked="grid")
     frame = frame.with_columns(
-        occupancy=numbers(found[keys[0]]) / 100, grid=triples(found["grid"]),
+        occupancy=numbers(found[OCCUPANCY]) / 100, grid=triples(found["grid"]),
         block=triples(found["block"]),
     )  # fmt: skip
     dur, known = pl.col("dur_ns"), pl.col("occupancy").is_not_null()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Ints
+from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.keys import check_keys, in_time_order, largest_first, numbered
+from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.recorded import shapes
 from skiptrace.measure.summary import own_work
 from skiptrace.measure.tklqt import names_of
@@ -81,7 +81,9 @@ def _host(trace: Trace, keys: list[str]) -> pl.DataFrame:
     frame = trace.ops
     for key in keys:
         frame = frame.with_columns(_key(trace, frame, frame["id"], key))
-    fresh, top = _union_parts(frame, keys)
+    place = np.empty(len(near), np.int64)
+    place[nest.order] = np.arange(len(near))
+    fresh, top = _union_parts(frame, keys, np.argsort(place[own]))
     return _sums(
         frame.select(keys),
         count=np.ones(len(frame), np.int64),
@@ -180,17 +182,19 @@ def subtree(ops: pl.DataFrame, own: Ints) -> Ints:
     return total
 
 
-def _union_parts(frame: pl.DataFrame, keys: list[str]) -> tuple[Ints, np.ndarray]:
-    """What each row adds to the union of its group's on its thread; whether none holds it."""
+def _union_parts(frame: pl.DataFrame, keys: list[str], order: Ints) -> tuple[Ints, Bools]:
+    """What each row adds to the union of its group's on its thread; whether none holds it.
+
+    `order` has the rows by thread, then by start, the longer first.
+    """
     code = np.zeros(len(frame), np.int64)
     for key in keys:
-        column = frame[key]
-        if column.dtype == pl.Int64:
-            column = column.cast(pl.String)
-        numbers, different = numbered(column)
-        code = code * (len(different) + 1) + numbers
+        # Numbered anew after each key, so that no product of many keys overflows.
+        numbers, different = _numbers(frame[key])
+        code, _ = _numbers(pl.Series(code * (different + 1) + numbers))
+    small = code.astype(np.uint16) if code.max(initial=0) < 1 << 16 else code  # sorted by digits
+    order = order[np.argsort(small[order], kind="stable")]
     pid, tid, start, dur = (frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns"))
-    order = np.lexsort((frame["id"].to_numpy(), -dur, start, tid, pid, code))
     code, pid, tid, start = code[order], pid[order], tid[order], start[order]
     end = start + dur[order]
     begins = np.ones(len(order), np.bool_)
@@ -205,3 +209,11 @@ def _union_parts(frame: pl.DataFrame, keys: list[str]) -> tuple[Ints, np.ndarray
     fresh[order] = np.maximum(end - np.maximum(start, reach), 0)
     top[order] = reach <= start
     return fresh, top
+
+
+def _numbers(values: pl.Series) -> tuple[Ints, int]:
+    """Equal values, null too, as one number each, and how many there are."""
+    different = values.drop_nulls().unique().sort()
+    row = different.search_sorted(values).to_numpy() if len(different) else np.zeros(len(values))
+    found = np.where(values.is_null().to_numpy(), len(different), row)
+    return found.astype(np.int64), len(different) + 1

@@ -13,13 +13,20 @@ from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.trace import Trace
 
 
-def recorded(trace: Trace, ids: pl.Series, keys: Sequence[str]) -> dict[str, list[Any]]:
+DIMS = "Input Dims"
+OCCUPANCY = "est. achieved occupancy %"
+
+
+def recorded(
+    trace: Trace, ids: pl.Series, keys: Sequence[str], *, marked: str
+) -> dict[str, list[Any]]:
     """Argument -> its value for each of some events, None where it has none.
 
-    The source is read again, once for all arguments, and only if it mentions one of them.
+    The source is read again, once for all arguments, and only if it mentions `marked`, one of
+    `ASKED_FOR`, which all events have that have any of the arguments.
     """
     found: dict[int, dict[str, Any]] = {}
-    if any(key in trace.whole.mentioned for key in keys):
+    if marked in trace.whole.mentioned:
         own = ids.drop_nulls().unique().sort()
         found = dict(find_arguments(trace.whole.source, own, None))
     rows = [found.get(i, {}) for i in ids.to_list()]
@@ -51,6 +58,6 @@ def triples(values: list[Any]) -> pl.Series:
 def shapes(trace: Trace, ops: pl.Series) -> pl.Series:
     """``Input Dims`` of each operator as JSON text, null where there is none."""
     ids = ops.drop_nulls().unique().sort()
-    values = recorded(trace, ids, ("Input Dims",))["Input Dims"]
+    values = recorded(trace, ids, (DIMS,), marked=DIMS)[DIMS]
     texts = [None if v is None else orjson.dumps(v).decode() for v in values]
     return link_to_row(pl.Series(texts, dtype=pl.String), rows_of(ids, ops))

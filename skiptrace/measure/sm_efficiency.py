@@ -7,13 +7,13 @@ import polars as pl
 
 from skiptrace.intervals import Ints, overlap, union
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.recorded import numbers, recorded
+from skiptrace.measure.recorded import OCCUPANCY, numbers, recorded
 from skiptrace.measure.step_time import step_extents
 from skiptrace.model.schema.breakdowns import SM_EFFICIENCY
 from skiptrace.model.schema.column import conform
 from skiptrace.model.trace import Trace
 
-BLOCKS, OCCUPANCY = "blocks per SM", "est. achieved occupancy %"
+BLOCKS = "blocks per SM"
 
 
 def sm_efficiency(trace: Trace) -> pl.DataFrame:
@@ -42,7 +42,7 @@ def sm_efficiency(trace: Trace) -> pl.DataFrame:
     """
     warn_of_doubts(trace, "sm_efficiency")
     work = trace.whole.work.filter(pl.col("kind") == "kernel")
-    found = recorded(trace, work["id"], (BLOCKS, OCCUPANCY))
+    found = recorded(trace, work["id"], (BLOCKS, OCCUPANCY), marked="grid")
     work = work.select("device", "start_ns", "dur_ns").with_columns(
         blocks=numbers(found[BLOCKS]), occupancy=numbers(found[OCCUPANCY]) / 100
     )

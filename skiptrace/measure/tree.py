@@ -104,6 +104,7 @@ def _paths(events: pl.DataFrame, nest: Nest) -> tuple[Ints, pl.DataFrame]:
     parent = nest.parents()
     depth, _ = ancestry(parent)
     names, different = numbered(events["name"])
+    kinds_of_name = 2 * (len(different) + 1)
     own = (names * 2 + (events["kind"] == "module").to_numpy())[nest.order]
     at_place = np.empty(len(own), np.int64)
     levels: list[tuple[Ints, Ints, Ints]] = []
@@ -113,12 +114,11 @@ def _paths(events: pl.DataFrame, nest: Nest) -> tuple[Ints, pl.DataFrame]:
         if not len(places):
             continue
         above = np.where(parent[places] >= 0, at_place[parent[places]], -1)
-        pairs, inverse = np.unique(
-            np.stack((above, own[places])), axis=1, return_inverse=True
-        )
-        at_place[places] = count + inverse.reshape(-1)
-        count += pairs.shape[1]
-        levels.append((pairs[0], pairs[1], np.full(pairs.shape[1], len(levels))))
+        paths, inverse = np.unique((above + 1) * kinds_of_name + own[places], return_inverse=True)
+        at_place[places] = count + inverse
+        count += len(paths)
+        above, code = np.divmod(paths, kinds_of_name)
+        levels.append((above - 1, code, np.full(len(paths), len(levels))))
     parents, codes, depths = (
         (np.concatenate(part) for part in zip(*levels, strict=True))
         if levels else (np.empty(0, np.int64),) * 3

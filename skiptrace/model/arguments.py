@@ -23,7 +23,7 @@ class SavedArguments(Protocol):
         ...
 
 
-ASKED_FOR = ("Input Dims", "[memory]", "Module Hierarchy", "est. achieved occupancy %", "grid")
+ASKED_FOR = ("Input Dims", "[memory]", "grid")
 """Arguments and event names for which verbs read a source again."""
 
 

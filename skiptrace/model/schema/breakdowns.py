@@ -167,12 +167,69 @@ SM_EFFICIENCY = (
     Column("sm_share", FLOAT, "share", "mean over wall_ns of min(1, blocks per SM)"),
     Column("occupancy_share", FLOAT, "share", "mean recorded occupancy, weighted by kernel time"),
 )
+_MEMORY_DEVICE = (
+    Column("device_type", INT, "", "PyTorch's number of the kind of device"),
+    Column("device", INT, "", "device index; -1 of the host"),
+    Column("device_kind", STR, "", "cpu, cuda, hip ...; null for a number that is not known"),
+)
+_MEMORY_PLACE = (
+    Column("op", STR, "", "innermost operator at the time"),
+    Column("root_op", STR, "", "outermost operator at the time"),
+    _MODULE,
+    Column("python", STR, "", "deepest Python frame at the time"),
+)
+MEMORY_CURVE = (
+    Column("id", INT, "id", "index of the event in the file"),
+    *_MEMORY_DEVICE,
+    Column("at_ns", INT, "ns", "when"),
+    Column("bytes", INT, "bytes", "allocated; negative: freed"),
+    Column("address", INT, "", "where; null where not recorded"),
+    Column("allocated", INT, "bytes", "allocated after it; without record the sum of bytes so far"),
+    Column("reserved", INT, "bytes", "reserved from the device after it; null where not recorded"),
+    *_MEMORY_PLACE,
+)
+MEMORY_PEAKS = (
+    *_MEMORY_DEVICE,
+    Column("peak_ns", INT, "ns", "when most was allocated, the first time"),
+    Column("peak", INT, "bytes", "what was allocated then"),
+    Column("reserved", INT, "bytes", "most that was reserved; null where not recorded"),
+    Column("allocations", INT, "", "allocations"),
+    Column("frees", INT, "", "frees"),
+    Column("op", STR, "", "innermost operator that reached the peak"),
+    _MODULE,
+    Column("python", STR, "", "deepest Python frame that reached it"),
+)
+MEMORY_LIVE = (
+    *_MEMORY_DEVICE,
+    *_MEMORY_PLACE,
+    Column("allocations", INT, "", "allocations that live at the peak; null: not recorded"),
+    Column("bytes", INT, "bytes", "their bytes; the rows of a device sum to its peak"),
+    Column("peak_share", FLOAT, "share", "of the peak"),
+)
+EFFICIENCY = (
+    Column("name", STR, "", "innermost operator whose operations are known"),
+    Column("shape", STR, "", "'Input Dims', as JSON"),
+    Column("dtype", STR, "", "data type of its first floating-point input"),
+    Column("device", INT, "", "device that its work ran on"),
+    Column("count", INT, "", "operators"),
+    Column("device_ns", INT, "ns", "sum of the durations of the work under them"),
+    Column("flops", FLOAT, "", "operations by formula, of all together"),
+    Column("recorded_flops", FLOAT, "", "operations that the profiler wrote; null where it did not"),
+    Column("bytes", FLOAT, "bytes", "inputs and output once: a lower bound of what was moved"),
+    Column("flops_per_s", FLOAT, "1/s", "flops over device_ns; null at 0"),
+    Column("bytes_per_s", FLOAT, "bytes/s", "bytes over device_ns; null at 0"),
+    Column("of_peak_flops", FLOAT, "", "flops_per_s over the peak of the data type"),
+    Column("of_peak_bytes", FLOAT, "", "bytes_per_s over the peak of the memory; above 1 in caches"),
+    Column("intensity", FLOAT, "1/byte", "flops over bytes"),
+    Column("side", STR, "", "compute or memory: intensity against peak flops over peak bytes"),
+)
 
 FRAMES = {
     "breakdown": BREAKDOWN, "kernels": KERNELS, "kernel_geometry": KERNEL_GEOMETRY,
     "op_times": OPS, "tree": TREE, "launch_outliers": LAUNCH_OUTLIERS,
     "queue_depth": QUEUE_DEPTH, "queue_streams": QUEUE_STREAMS,
     "copy_bandwidth": COPY_BANDWIDTH, "copy_directions": COPY_DIRECTIONS,
-    "step_time": STEP_TIME, "sm_efficiency": SM_EFFICIENCY,
+    "memory_curve": MEMORY_CURVE, "memory_peaks": MEMORY_PEAKS, "memory_live": MEMORY_LIVE,
+    "efficiency": EFFICIENCY, "step_time": STEP_TIME, "sm_efficiency": SM_EFFICIENCY,
 }  # fmt: skip
 """Verb -> the columns of its frame (``kernels`` and ``ops``: after the key columns)."""
