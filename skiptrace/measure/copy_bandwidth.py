@@ -105,5 +105,3 @@ def _directions(copies: pl.DataFrame) -> pl.DataFrame:
         bytes_per_s=pl.when(took > 0).then(moved * 1e9 / took),
     )
     return conform(found.sort("device", "direction"), COPY_DIRECTIONS)
-
-

@@ -139,10 +139,16 @@ def _peaks(trace: Trace, devices: pl.Series, given: Peak | None) -> dict[int, Pe
     return found
 
 
+def _flops_bound(peak: Peak, dtype: str, name: str) -> float | None:
+    if dtype == "float32" and "conv" in name:
+        dtype = "tf32" if "tf32" in peak.flops_per_s else dtype
+    return peak.flops_per_s.get(dtype)
+
+
 def _rates(frame: pl.DataFrame, peaks: dict[int, Peak]) -> pl.DataFrame:
     bounds = [
-        (peaks[device].flops_per_s.get(dtype or ""), peaks[device].bytes_per_s)
-        for device, dtype in frame.select("device", "dtype").iter_rows()
+        (_flops_bound(peaks[device], dtype or "", name), peaks[device].bytes_per_s)
+        for device, dtype, name in frame.select("device", "dtype", "name").iter_rows()
     ]
     frame = frame.with_columns(
         pl.DataFrame(

@@ -194,5 +194,3 @@ def _live(curve: pl.DataFrame, peaks: pl.DataFrame) -> pl.DataFrame:
                       .then((pl.col("bytes") / pl.col("peak")).clip(0, 1)))
         .sort(*device, pl.col("allocations").is_null(), -pl.col("bytes"), *places, nulls_last=True)
     )  # fmt: skip
-
-

@@ -12,7 +12,6 @@ from skiptrace.model.arguments import find_arguments
 from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.trace import Trace
 
-
 DIMS = "Input Dims"
 OCCUPANCY = "est. achieved occupancy %"
 

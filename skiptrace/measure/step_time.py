@@ -91,9 +91,7 @@ def step_extents(trace: Trace) -> pl.DataFrame:
     found = steps.select(
         step="name", start_ns=pl.Series(start), wall_ns=pl.Series(np.maximum(end - start, 0))
     )
-    return trace.steps.select(step="name").join(
-        found, on="step", how="left", maintain_order="left"
-    )
+    return trace.steps.select(step="name").join(found, on="step", how="left", maintain_order="left")
 
 
 def _roles(trace: Trace, classes: Classes | None) -> dict[str, Intervals]:

@@ -214,12 +214,16 @@ EFFICIENCY = (
     Column("count", INT, "", "operators"),
     Column("device_ns", INT, "ns", "sum of the durations of the work under them"),
     Column("flops", FLOAT, "", "operations by formula, of all together"),
-    Column("recorded_flops", FLOAT, "", "operations that the profiler wrote; null where it did not"),
+    Column(
+        "recorded_flops", FLOAT, "", "operations that the profiler wrote; null where it did not"
+    ),
     Column("bytes", FLOAT, "bytes", "inputs and output once: a lower bound of what was moved"),
     Column("flops_per_s", FLOAT, "1/s", "flops over device_ns; null at 0"),
     Column("bytes_per_s", FLOAT, "bytes/s", "bytes over device_ns; null at 0"),
     Column("of_peak_flops", FLOAT, "", "flops_per_s over the peak of the data type"),
-    Column("of_peak_bytes", FLOAT, "", "bytes_per_s over the peak of the memory; above 1 in caches"),
+    Column(
+        "of_peak_bytes", FLOAT, "", "bytes_per_s over the peak of the memory; above 1 in caches"
+    ),
     Column("intensity", FLOAT, "1/byte", "flops over bytes"),
     Column("side", STR, "", "compute or memory: intensity against peak flops over peak bytes"),
 )
