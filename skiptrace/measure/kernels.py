@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from skiptrace.intervals import Ints
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.recorded import OCCUPANCY, numbers, recorded, shapes, triples
@@ -16,7 +17,7 @@ from skiptrace.model.modules import modules_at
 from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.rounding import mean_of, median, p95, share_of
 from skiptrace.model.schema.breakdowns import KERNEL_GEOMETRY, KERNEL_KEYS, KERNELS
-from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.column import Column, conform
 from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
 
@@ -68,7 +69,8 @@ def kernels(
     for key in keys:
         frame = frame.with_columns(_key(trace, frame, row, key, classes))
     columns = list(dict.fromkeys(c for key in keys for c in KERNEL_KEYS[key]))
-    figures, schema = _figures(), KERNELS
+    figures = _figures()
+    schema: tuple[Column, ...] = KERNELS
     if geometry:
         frame, more = _with_geometry(trace, frame)
         figures, schema = figures + more, (*KERNELS, *KERNEL_GEOMETRY)
@@ -100,15 +102,15 @@ def _figures() -> list[pl.Expr]:
     ]
 
 
-def _short(trace: Trace, frame: pl.DataFrame, row: object) -> pl.Series:
+def _short(trace: Trace, frame: pl.DataFrame, row: Ints) -> pl.Series:
     """Whether each ran for less time than its launch's call, which launched nothing else."""
     launches = trace.whole.launches
     alone = pl.select(pl.when(launches["works"] == 1).then(launches["dur_ns"])).to_series()
-    return (frame["dur_ns"] < link_to_row(alone, row)).fill_null(value=False)  # type: ignore[arg-type]
+    return (frame["dur_ns"] < link_to_row(alone, row)).fill_null(value=False)
 
 
 def _key(
-    trace: Trace, frame: pl.DataFrame, row: object, key: str, classes: Classes | None
+    trace: Trace, frame: pl.DataFrame, row: Ints, key: str, classes: Classes | None
 ) -> pl.Series:
     whole = trace.whole
     match key:
@@ -121,12 +123,12 @@ def _key(
                 .then(pl.lit(COMMUNICATION)).otherwise(column)
             ).to_series()  # fmt: skip
         case "op" | "root_op":
-            column = names_of(whole.ops, link_to_row(whole.launches[key], row))  # type: ignore[arg-type]
+            column = names_of(whole.ops, link_to_row(whole.launches[key], row))
         case "shape":
-            ops = link_to_row(whole.launches["op"], row)  # type: ignore[arg-type]
+            ops = link_to_row(whole.launches["op"], row)
             column = shapes(trace, ops)
         case "module":
-            column = link_to_row(modules_at(trace, whole.launches), row)  # type: ignore[arg-type]
+            column = link_to_row(modules_at(trace, whole.launches), row)
         case _:  # name, step, device and stream are columns already
             column = frame["stream" if key == "stream" else key]
     return column.alias(key)

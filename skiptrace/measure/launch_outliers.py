@@ -1,4 +1,4 @@
-"""`launch_outliers`: long calls, long launch delays, and launches that take longer than their work."""
+"""`launch_outliers`: long calls, long launch delays, and calls that outlast their work."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def launch_outliers(
         A threshold is no number of ns from 0 on.
     """
     for name, value in (("call_ns", call_ns), ("delay_ns", delay_ns)):
-        if not isinstance(value, int) or value < 0:
+        given: object = value  # whatever the caller really gave
+        if not isinstance(given, int) or given < 0:
             raise UnknownKeyError.of(name, value, ["nanoseconds, 0 or more"])
     warn_of_doubts(trace, "launch_outliers")
     launches = trace.launches

@@ -1,4 +1,4 @@
-"""`memory`: allocated and reserved memory over time, its peak, and who allocated what lives then."""
+"""`memory`: memory over time, its peak, and who allocated what lives then."""
 
 from __future__ import annotations
 

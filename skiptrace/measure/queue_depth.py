@@ -47,7 +47,8 @@ def queue_depth(trace: Trace, *, limit: int = QUEUE_LIMIT) -> QueueDepth:
     UnknownKeyError
         `limit` is no count from 1 on.
     """
-    if not isinstance(limit, int) or limit < 1:
+    given: object = limit  # whatever the caller really gave
+    if not isinstance(given, int) or given < 1:
         raise UnknownKeyError.of("limit", limit, ["a count, 1 or more"])
     warn_of_doubts(trace, "queue_depth")
     spans = _spans(trace)

@@ -96,9 +96,10 @@ def _filled(work: pl.DataFrame, lows: Ints, highs: Ints) -> np.ndarray:
     def until(moment: Ints) -> np.ndarray:
         at = np.searchsorted(times, moment, side="right") - 1
         known = np.maximum(at, 0)
-        return np.where(at >= 0, done[known] + level[known] * (moment - times[known]), 0.0)
+        inside = level[known] * (moment - times[known])
+        return np.asarray(np.where(at >= 0, done[known] + inside, 0.0))
 
-    return until(highs) - until(lows)
+    return np.asarray(until(highs) - until(lows))
 
 
 def _weighted(work: pl.DataFrame, lows: Ints, highs: Ints) -> tuple[np.ndarray, np.ndarray]:

@@ -70,17 +70,15 @@ def step_extents(trace: Trace) -> pl.DataFrame:
     """
     whole = trace.whole
     steps = whole.steps.sort("start_ns", maintain_order=True)
-    end = (steps["start_ns"] + steps["dur_ns"]).to_numpy().copy()
+    end = (steps["start_ns"] + steps["dur_ns"]).to_numpy()
+    work_end = whole.work["start_ns"] + whole.work["dur_ns"]
     if is_one_step(steps):
-        reach = (whole.work["start_ns"] + whole.work["dur_ns"]).max()
-        end = np.maximum(end, end if reach is None else reach)
+        end = np.maximum(end, work_end.to_numpy().max(initial=end[0]))
     else:
         row = rows_of(whole.launches["id"], whole.work["launch"])
+        step = link_to_row(whole.launches["step"], row)
         last = (
-            whole.work.select(end=pl.col("start_ns") + pl.col("dur_ns"))
-            .with_columns(step=link_to_row(whole.launches["step"], row))
-            .group_by("step")
-            .agg(pl.col("end").max())
+            pl.DataFrame({"step": step, "end": work_end}).group_by("step").agg(pl.col("end").max())
         )
         reach = steps.join(last, left_on="name", right_on="step", how="left",
                            maintain_order="left")["end"]  # fmt: skip

@@ -172,7 +172,9 @@ def _figures(
         host_share=share_of(pl.min_horizontal("total_ns", pl.col("self_ns").sum()),
                             pl.col("self_ns").sum()),
         device_share=share_of(pl.col("device_total_ns"), pl.col("device_ns").sum()),
-    ).filter((pl.col("node") < outside) | (pl.col("launches") > 0) | (pl.col("device_ns") > 0))  # fmt: skip
+    ).filter(
+        (pl.col("node") < outside) | (pl.col("launches") > 0) | (pl.col("device_ns") > 0)
+    )  # fmt: skip
 
 
 def _depth_first(frame: pl.DataFrame) -> pl.DataFrame:
