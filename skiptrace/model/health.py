@@ -150,7 +150,8 @@ MEANINGS |= {
 
 _VERBS = (
     "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
-    "fusion",
+    "fusion", "breakdown", "step_time", "sm_efficiency", "kernels", "ops", "tree",
+    "launch_outliers", "queue_depth", "copy_bandwidth", "efficiency", "memory",
 )  # fmt: skip
 DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
     ("unparsed_time", *_LOST, "graph_without_work"), _VERBS
