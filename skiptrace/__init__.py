@@ -3,13 +3,25 @@
 from skiptrace import errors
 from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
+from skiptrace.measure.breakdown import breakdown
+from skiptrace.measure.copy_bandwidth import CopyBandwidth, copy_bandwidth
+from skiptrace.measure.efficiency import efficiency
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
 from skiptrace.measure.idle_gaps import idle_gaps
+from skiptrace.measure.kernels import kernels
 from skiptrace.measure.launch_floor import LaunchFloor, launch_floor
+from skiptrace.measure.launch_outliers import launch_outliers
+from skiptrace.measure.memory import Memory, memory
+from skiptrace.measure.ops import ops
+from skiptrace.measure.peaks import Peak
+from skiptrace.measure.queue_depth import QueueDepth, queue_depth
+from skiptrace.measure.sm_efficiency import sm_efficiency
+from skiptrace.measure.step_time import step_time
 from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
+from skiptrace.measure.tree import Tree, tree
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.advise import advise
@@ -26,30 +38,46 @@ Trace.save = _save  # type: ignore[method-assign]
 
 __all__ = [
     "Comparison",
+    "CopyBandwidth",
     "CriticalPath",
     "Fusion",
     "LaunchFloor",
+    "Memory",
+    "Peak",
     "PredictedTransition",
+    "QueueDepth",
     "Sweep",
     "Trace",
     "TraceWarning",
     "Transition",
+    "Tree",
     "WhatIf",
     "advise",
     "boundedness",
+    "breakdown",
     "compare_sweeps",
+    "copy_bandwidth",
     "critical_path",
+    "efficiency",
     "errors",
     "fusion",
     "graph",
     "idle_causes",
     "idle_gaps",
+    "kernels",
     "launch_floor",
+    "launch_outliers",
     "load",
+    "memory",
+    "ops",
     "predict_transition",
+    "queue_depth",
+    "sm_efficiency",
+    "step_time",
     "summary",
     "sweep",
     "tklqt",
     "top_kernels",
+    "tree",
     "whatif",
 ]

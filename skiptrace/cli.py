@@ -28,6 +28,7 @@ from skiptrace.predict.wanted import PIECES
 from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.read.source import Progress
 from skiptrace.show import results
+from skiptrace.show.listing import LISTINGS, listing_dict, print_listing
 from skiptrace.show.report import build_report
 
 if TYPE_CHECKING:
@@ -83,7 +84,18 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", _report, "verdict, idle time and its causes, launch cost")
     chains = command("fusion", _fusion, "chains of kernels that always follow each other")
     what = command("whatif", _whatif, "what a change would bring, from a replay")
-    for one in (report, chains, what):
+    listings = []
+    for name, listing in LISTINGS.items():
+        one = command(name, _listing, listing.what)
+        one.set_defaults(listing=name)
+        one.add_argument("--top", metavar="N", type=int, help="rows at most (20 in a table)")
+        if listing.keys:
+            keys = ", ".join(listing.keys)
+            one.add_argument(
+                "--by", metavar="KEYS", default=listing.keys[0], help=f"one or several of {keys}"
+            )
+        listings.append(one)
+    for one in (report, chains, what, *listings):
         one.add_argument("trace", metavar="TRACE", help="a .json, .json.gz or .json.zst trace")
         one.add_argument("--step", metavar="K", help="one step alone: its number or its name")
         one.add_argument(
@@ -142,6 +154,20 @@ def _report(arguments: argparse.Namespace) -> None:
     from skiptrace.show.terminal import print_report
 
     return print_report(report, console)
+
+
+def _listing(arguments: argparse.Namespace) -> None:
+    name, top = arguments.listing, arguments.top
+    if top is not None and top < 0:
+        raise UnknownKeyError.of("top", top, ["0 or more"])
+    options = {}
+    if LISTINGS[name].keys:
+        keys = arguments.by.split(",")
+        options["by"] = keys[0] if len(keys) == 1 else keys
+    frame = LISTINGS[name].run(_load(arguments), **options)
+    if arguments.json:
+        return _json(listing_dict(name, frame if top is None else frame.head(top)))
+    return print_listing(name, frame, 20 if top is None else top, _console())
 
 
 def _fusion(arguments: argparse.Namespace) -> None:

@@ -167,6 +167,23 @@ class UnknownKeyError(SkiptraceError, ValueError):
         return cls(f"unknown {what} {given!r}.{hint} Valid: {shown or 'none'}.")
 
 
+class RulesError(SkiptraceError, ValueError):
+    """Rules that sort kernels into classes, and cannot."""
+
+    @classmethod
+    def no_mapping(cls, given: object) -> RulesError:
+        """Something that maps no class to a pattern."""
+        return cls(
+            f"classes= takes a mapping class -> regular expression, such as "
+            f"{{'gemm': 'gemm|nvjet'}}, got {given!r:.80}"
+        )
+
+    @classmethod
+    def bad(cls, name: object, pattern: object, reason: str) -> RulesError:
+        """A pattern that is none."""
+        return cls(f"classes={{{name!r}: {pattern!r}}}: no regular expression: {reason}")
+
+
 class StepError(SkiptraceError, LookupError):
     """A step or window that the trace does not have."""
 

@@ -31,3 +31,12 @@ REPLAY_ERROR = 0.05
 """A replay that with nothing changed misses a step's latency by more than this is doubtful."""
 DOUBT_SHARE = 0.01
 """A finding of less than this share of the events that could have it makes no figure doubtful."""
+
+LONG_CALL = 50_000
+"""A launch's call of more than this many ns is an outlier."""
+
+LONG_DELAY = 100_000
+"""So is a launch that took more than this many ns, waiting behind earlier work left out."""
+
+QUEUE_LIMIT = 1024
+"""So many launches that wait or run fill the queue of a stream."""

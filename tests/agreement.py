@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 import polars as pl
+from breakdowns import assert_breakdowns
 from oracle import Oracle, length, union
 
 import skiptrace as sk
@@ -49,6 +50,7 @@ def assert_identities(trace: sk.Trace) -> None:
     """What holds to the nanosecond, whatever the trace or window."""
     assert_tklqt_adds_up(trace)
     assert_gaps_add_up(trace)
+    assert_breakdowns(trace)
     steps = sk.summary(trace)
     known = steps.filter(pl.col("il_ns").is_not_null())
     assert (known["cpu_busy_ns"] + known["cpu_idle_ns"]).equals(known["il_ns"], check_names=False)

@@ -103,6 +103,47 @@ def test_steps_may_be_other_annotations(run: Any, tmp_path: Path, command: str) 
     assert one != found
 
 
+# --- one verb, one frame --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "verb"),
+    [
+        ("breakdown", sk.breakdown), ("kernels", sk.kernels), ("ops", sk.ops),
+        ("tree", lambda trace: sk.tree(trace).frame),
+    ],
+)  # fmt: skip
+def test_a_frame_in_a_table_and_as_json_is_that_of_the_verb(
+    run: Any, command: str, verb: Any
+) -> None:
+    path = fixture_path("training_step")
+    frame = verb(sk.load(path))
+    found = run(command, path, "--json").json()
+    assert found == {"schema": f"skiptrace.{command}/1", "rows": frame.to_dicts()}
+    assert run(command, path, "--json", "--top", 2).json()["rows"] == frame.head(2).to_dicts()
+    step = run(command, path, "--json", "--step=-1").json()["rows"]
+    assert step == verb(sk.load(path).step(-1)).to_dicts()
+    shown = run(command, path, "--top", 1)
+    assert (shown.code, shown.err) == (0, "")
+    assert (f"... and {len(frame) - 1:,} more rows" in shown.out) == (len(frame) > 1)
+
+
+def test_a_frame_by_other_keys(run: Any) -> None:
+    path = fixture_path("training_step")
+    found = run("kernels", path, "--json", "--by", "class,step").json()["rows"]
+    assert found == sk.kernels(sk.load(path), ["class", "step"]).to_dicts()
+    assert run("ops", path, "--by", "module").code == 0
+    wrong = run("kernels", path, "--by", "klass")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "Did you mean 'class'?" in wrong.err
+    assert run("tree", path, "--top=-1").code == 2
+
+
+def test_a_tree_is_indented(run: Any) -> None:
+    lines = run("tree", fixture_path("training_step")).out.splitlines()
+    assert any(line.startswith("    aten::") for line in lines)
+
+
 # --- fusion ---------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,8 @@ def test_traces_can_be_put_under_one_another() -> None:
 TABLES = {
     **schema.FRAMES,
     **{f"tklqt by {key}": columns for key, columns in schema.measured.TKLQT_KEYS.items()},
+    **{f"kernels by {key}": columns for key, columns in schema.breakdowns.KERNEL_KEYS.items()},
+    **{f"ops by {key}": columns for key, columns in schema.breakdowns.OP_KEYS.items()},
     **{f"idle_causes by {key}": (column,) for key, column in schema.measured.IDLE_KEYS.items()},
 }
 

@@ -43,6 +43,17 @@ VERBS: dict[str, Verb] = {
     "top_kernels": sk.top_kernels,
     "launch_floor": sk.launch_floor,
     "graph": sk.graph,
+    "breakdown": sk.breakdown,
+    "step_time": sk.step_time,
+    "sm_efficiency": sk.sm_efficiency,
+    "kernels": partial(sk.kernels, by=["class", "module", "shape"], geometry=True),
+    "ops": partial(sk.ops, by=["name", "shape"]),
+    "tree": lambda trace: sk.tree(trace).frame,
+    "launch_outliers": sk.launch_outliers,
+    "queue_depth": lambda trace: sk.queue_depth(trace).frame,
+    "copy_bandwidth": lambda trace: sk.copy_bandwidth(trace).frame,
+    "efficiency": sk.efficiency,
+    "memory": lambda trace: sk.memory(trace).live,
 }
 
 

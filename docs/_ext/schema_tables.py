@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KEYS: dict[str, dict[str, tuple[schema.column.Column, ...]]] = {
     "tklqt": schema.measured.TKLQT_KEYS,
+    "kernels": schema.breakdowns.KERNEL_KEYS,
+    "ops": schema.breakdowns.OP_KEYS,
     "idle_causes": {by: (column,) for by, column in schema.measured.IDLE_KEYS.items()},
 }
 """Verb -> its ``by`` -> the key columns."""

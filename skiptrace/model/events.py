@@ -46,7 +46,7 @@ def split_by_role(raw: RawEvents) -> Events:
     host = {role: raw.frame(HOST, rows[role]) for role in cats.ON_HOST}
     unknown = rows["not understood"]
     names = raw.frame(["cat"], unknown)["cat"].fill_null("no category").value_counts(sort=True)
-    work = raw.frame((*_CALL, "device", "stream"), rows["work"]).with_columns(
+    work = raw.frame((*_CALL, "device", "stream", "bytes"), rows["work"]).with_columns(
         _kinds(raw, rows["work"]),
         device=pl.coalesce("device", "pid"),
         stream=pl.coalesce("stream", "tid"),

@@ -155,9 +155,14 @@ MEANINGS |= {
 
 _VERBS = (
     "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "top_kernels",
-    "fusion", "critical_path", "whatif", "advise",
+    "fusion", "critical_path", "whatif", "advise", "breakdown", "step_time", "sm_efficiency",
+    "kernels", "ops", "tree", "launch_outliers", "queue_depth", "copy_bandwidth", "efficiency",
+    "memory",
 )  # fmt: skip
-_ACROSS = tuple(verb for verb in _VERBS if verb not in ("top_kernels", "fusion"))
+_ACROSS = (
+    "tklqt", "summary", "boundedness", "launch_floor", "idle_gaps", "idle_causes", "critical_path",
+    "whatif", "advise", "step_time", "launch_outliers", "queue_depth",
+)  # fmt: skip
 """Verbs that set times of the host against times of the device."""
 DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
     ("unparsed_time", *_LOST, "graph_without_work"), _VERBS

@@ -98,6 +98,10 @@ class Nest:
         place = self._open(np.where(upto >= first, upto, -1), times, first)
         return np.where(place >= 0, self.order[place], -1) if len(self.order) else place
 
+    def threads(self) -> list[Thread]:
+        """The threads that have intervals."""
+        return list(self._places)
+
     def timeline(self, pid: int, tid: int) -> tuple[Ints, Ints]:
         """A thread's moments of change, and the row innermost from each to the next (-1: none).
 

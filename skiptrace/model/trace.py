@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from skiptrace.model.arguments import SavedArguments, arguments_frame, find_arguments
+from skiptrace.model.arguments import (
+    SavedArguments,
+    arguments_frame,
+    find_arguments,
+    mentioned_in,
+)
 from skiptrace.model.health import grade_of
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
@@ -46,6 +51,11 @@ class Whole:
     def kept(self) -> dict[str, Any]:
         """What verbs found of the recording once."""
         return {}
+
+    @cached_property
+    def mentioned(self) -> frozenset[str]:
+        """Which of `ASKED_FOR` the source mentions: without one no verb reads it again."""
+        return mentioned_in(self.source)
 
     @cached_property
     def warned(self) -> set[str]:

@@ -25,6 +25,7 @@ NUMBERS = (
     "external_id",
     "device",
     "stream",
+    "bytes",
 )
 """Columns of integers."""
 TEXTS = (
@@ -37,7 +38,7 @@ TEXTS = (
 )
 """Columns of text."""
 
-FIELDS = ("correlation", "external_id", "device", "stream", "sync_kind", "collective")
+FIELDS = ("correlation", "external_id", "device", "stream", "bytes", "sync_kind", "collective")
 """Those that come from an event's arguments."""
 
 TIMED = ("X", "B", "E")
@@ -130,7 +131,7 @@ def _rows(picked: list[dict[str, Any]], rows: list[int], events: int) -> Part:
         "external_id",
         [v if (v := a.get("External id")) is not None else a.get("external id") for a in args],
     )
-    for key in ("device", "stream"):
+    for key in ("device", "stream", "bytes"):
         _put_ints(part, key, [a.get(key) for a in args])
     for key in ("cat", "name"):
         _put_texts(part, key, [e.get(key) for e in picked])

@@ -23,6 +23,7 @@ _ARGUMENTS = {
     "external id": "external_id",
     "device": "device",
     "stream": "stream",
+    "bytes": "bytes",
     "cuda_sync_kind": "sync_kind",
     "Collective name": "collective",
 }

@@ -36,6 +36,7 @@ WORK = (
     Column("stream", INT, "", "stream id on that device"),
     Column("correlation", INT, "", "the writer's id that joins calls and work, or null"),
     Column("launch", INT, "id", "the call that launched it, or null: launched outside the window"),
+    Column("bytes", INT, "bytes", "bytes that it copied or filled; null where not recorded"),
 )
 LAUNCHES = (
     *HOST,
