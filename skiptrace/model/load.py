@@ -24,6 +24,7 @@ from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
 from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
+from skiptrace.model.writers import translate
 from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.rows import Part
 from skiptrace.read.select import Selection
@@ -114,6 +115,8 @@ def _build(raw: RawEvents, read: Read[Part], source: Source, wanted: Steps | Non
     findings.add_faults(read.faults)
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
+    writer = translate(raw)
+    findings.add("other_writer", int(writer is not None), detail=str(writer))
     events = split_by_role(raw)
     findings.add("left_out", raw.left_out, raw.events)
     count, first, categories = events.not_understood

@@ -38,6 +38,7 @@ _ARGUMENTS = {
     "stream": "stream",
     "cuda_sync_kind": "sync_kind",
     "Collective name": "collective",
+    "correlation_id": "correlation_id",
 }
 _KINDS = {
     "start_ns": "time",
@@ -45,6 +46,7 @@ _KINDS = {
     "name": "text",
     "sync_kind": "text",
     "collective": "text",
+    "correlation_id": "text",
 }
 """Columns that are not integers."""
 _TOKEN = re.compile(
