@@ -3,10 +3,13 @@
 from skiptrace import errors
 from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
+from skiptrace.measure.collectives import collectives
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
 from skiptrace.measure.idle_gaps import idle_gaps
 from skiptrace.measure.launch_floor import LaunchFloor, launch_floor
+from skiptrace.measure.ranks import Ranks, load_ranks
+from skiptrace.measure.stragglers import stragglers
 from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
@@ -30,6 +33,7 @@ __all__ = [
     "Fusion",
     "LaunchFloor",
     "PredictedTransition",
+    "Ranks",
     "Sweep",
     "Trace",
     "TraceWarning",
@@ -37,6 +41,7 @@ __all__ = [
     "WhatIf",
     "advise",
     "boundedness",
+    "collectives",
     "compare_sweeps",
     "critical_path",
     "errors",
@@ -46,7 +51,9 @@ __all__ = [
     "idle_gaps",
     "launch_floor",
     "load",
+    "load_ranks",
     "predict_transition",
+    "stragglers",
     "summary",
     "sweep",
     "tklqt",

@@ -9,6 +9,7 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import total, union
 from skiptrace.measure.idle_sums import idle_by
 from skiptrace.measure.keys import largest_first
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.predicted import COUNTERFACTUAL
 from skiptrace.model.trace import Trace
@@ -19,6 +20,7 @@ from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import recorded
 
 
+@over_ranks
 def idle_causes(trace: Trace, by: str = "cause", *, counterfactual: bool = False) -> pl.DataFrame:
     """The idle time of `idle_gaps`, added up.
 
