@@ -4,6 +4,8 @@ from skiptrace import errors
 from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.collectives import collectives
+from skiptrace.measure.diff import Diff, diff
+from skiptrace.measure.diff import subtract as _subtract
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
 from skiptrace.measure.idle_gaps import idle_gaps
@@ -26,10 +28,12 @@ from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
 
 Trace.save = _save  # type: ignore[method-assign]
+Trace.__sub__ = _subtract  # type: ignore[method-assign]
 
 __all__ = [
     "Comparison",
     "CriticalPath",
+    "Diff",
     "Fusion",
     "LaunchFloor",
     "PredictedTransition",
@@ -44,6 +48,7 @@ __all__ = [
     "collectives",
     "compare_sweeps",
     "critical_path",
+    "diff",
     "errors",
     "fusion",
     "graph",

@@ -28,3 +28,6 @@ WORTH = 0.01
 """Advice that gains less than this share of a step's latency is not given."""
 DOUBT_SHARE = 0.01
 """A finding of less than this share of the events that could have it makes no figure doubtful."""
+
+CHANGED = 0.05
+"""What differs by more than this share of the longer of the two is slower or faster, else same."""

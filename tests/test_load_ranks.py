@@ -74,7 +74,7 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         ({-1: one}, "whole number"),
     ):
         with pytest.raises(RanksError, match=text):
-            sk.load_ranks(given_)  # type: ignore[arg-type]
+            sk.load_ranks(given_)
     with pytest.raises(UnknownKeyError, match="unknown rank 9"):
         sk.load_ranks([one])[9]
 
@@ -103,7 +103,7 @@ def test_arguments_reach_the_verb_and_a_result_without_rows_is_an_error() -> Non
     assert sk.summary(ranks, by="trace")["rank"].to_list() == [0, 1, 2]
     assert ranks.map(sk.summary, "trace").equals(sk.summary(ranks, by="trace"))
     with pytest.raises(RanksError, match="launch_floor returns a LaunchFloor"):
-        ranks.map(sk.launch_floor)
+        ranks.map(sk.launch_floor)  # type: ignore[arg-type]
 
 
 def test_a_column_rank_of_the_verb_gives_way() -> None:

@@ -55,9 +55,63 @@ STRAGGLERS = (
     Column("op", STR, "", "operator that launched that work, or that the host was in; or null"),
     Column("kernel", STR, "", "the work that ran; null where the device idled"),
 )
+DIFF_STEPS = (
+    Column("source", STR, "", "file, or what the trace came from"),
+    Column("step", STR, "", "the step that stands for the trace: of median IL"),
+    Column("il_ns", INT, "ns", "its inference latency; null where there is none"),
+    Column("busy_ns", INT, "ns", "union of its work"),
+    Column("ops", INT, "", "operators in it"),
+    Column("launches", INT, "", "kernel launches"),
+    Column("kernels", INT, "", "kernels they launched"),
+    Column("tklqt_ns", INT, "ns", "sum of t_l"),
+)
+_MATCHED = (
+    Column("change", STR, "", "added, removed, slower, faster or same"),
+    Column("name", STR, "", "name after; before where it was removed"),
+    Column("path", STR, "", "operators around it, outermost first; an operator's own last"),
+    Column("match", STR, "", "what pairs them: path and name, path, or name; null for one alone"),
+    Column("before", INT, "id", "the event before, or null"),
+    Column("after", INT, "id", "the event after, or null"),
+)
+DIFF_OPS = (
+    *_MATCHED,
+    Column("dur_before_ns", INT, "ns", "its duration before"),
+    Column("dur_after_ns", INT, "ns", "its duration after"),
+    Column("change_ns", INT, "ns", "after - before, of one alone all of it"),
+    Column("self_change_ns", INT, "ns", "the same of the time in no operator inside it"),
+)
+DIFF_LAUNCHES = (
+    *_MATCHED,
+    Column("kind", STR, "", "kernel, graph, memcpy or memset"),
+    Column("tklqt_before_ns", INT, "ns", "its t_l before"),
+    Column("tklqt_after_ns", INT, "ns", "its t_l after"),
+    Column("change_ns", INT, "ns", "after - before, of one alone all of it"),
+)
+DIFF_WORKS = (
+    *_MATCHED,
+    Column("kind", STR, "", "kernel, memcpy or memset"),
+    Column("name_before", STR, "", "its name before, or null"),
+    Column("dur_before_ns", INT, "ns", "its duration before"),
+    Column("dur_after_ns", INT, "ns", "its duration after"),
+    Column("change_ns", INT, "ns", "after - before, of one alone all of it"),
+    Column("il_change_ns", INT, "ns", "its part of the change of latency; they sum to it"),
+)
+DIFF_SPLIT = (
+    Column("root_op", STR, "", "outermost operator around the launches; null where none"),
+    Column("op", STR, "", "innermost operator around them; null where none"),
+    Column("works_before", INT, "", "works launched there before"),
+    Column("works_after", INT, "", "works launched there after"),
+    Column("before_ns", INT, "ns", "part of the latency before; they sum to it"),
+    Column("after_ns", INT, "ns", "part of the latency after; they sum to it"),
+    Column("change_ns", INT, "ns", "after - before; they sum to the change of latency"),
+    Column("busy_change_ns", INT, "ns", "of that, while its work runs"),
+    Column("behind_change_ns", INT, "ns", "of that, while work of other steps runs before its own"),
+    Column("idle_change_ns", INT, "ns", "of that, while the device idles before its work"),
+)
 
 FRAMES = {
     "collectives": COLLECTIVES, "collective_ranks": COLLECTIVE_RANKS, "clocks": CLOCKS,
-    "stragglers": STRAGGLERS,
+    "stragglers": STRAGGLERS, "diff_steps": DIFF_STEPS, "diff_ops": DIFF_OPS,
+    "diff_launches": DIFF_LAUNCHES, "diff_works": DIFF_WORKS, "diff_split": DIFF_SPLIT,
 }  # fmt: skip
 """Verb -> the columns of its frame."""
