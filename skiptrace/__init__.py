@@ -4,7 +4,10 @@ from skiptrace import errors
 from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.breakdown import breakdown
+from skiptrace.measure.collectives import collectives
 from skiptrace.measure.copy_bandwidth import CopyBandwidth, copy_bandwidth
+from skiptrace.measure.diff import Diff, diff
+from skiptrace.measure.diff import subtract as _subtract
 from skiptrace.measure.efficiency import efficiency
 from skiptrace.measure.fusion import Fusion, fusion
 from skiptrace.measure.graph import graph
@@ -16,8 +19,10 @@ from skiptrace.measure.memory import Memory, memory
 from skiptrace.measure.ops import ops
 from skiptrace.measure.peaks import Peak
 from skiptrace.measure.queue_depth import QueueDepth, queue_depth
+from skiptrace.measure.ranks import Ranks, load_ranks
 from skiptrace.measure.sm_efficiency import sm_efficiency
 from skiptrace.measure.step_time import step_time
+from skiptrace.measure.stragglers import stragglers
 from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
@@ -35,17 +40,20 @@ from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
 
 Trace.save = _save  # type: ignore[method-assign]
+Trace.__sub__ = _subtract  # type: ignore[method-assign]
 
 __all__ = [
     "Comparison",
     "CopyBandwidth",
     "CriticalPath",
+    "Diff",
     "Fusion",
     "LaunchFloor",
     "Memory",
     "Peak",
     "PredictedTransition",
     "QueueDepth",
+    "Ranks",
     "Sweep",
     "Trace",
     "TraceWarning",
@@ -55,9 +63,11 @@ __all__ = [
     "advise",
     "boundedness",
     "breakdown",
+    "collectives",
     "compare_sweeps",
     "copy_bandwidth",
     "critical_path",
+    "diff",
     "efficiency",
     "errors",
     "fusion",
@@ -68,12 +78,14 @@ __all__ = [
     "launch_floor",
     "launch_outliers",
     "load",
+    "load_ranks",
     "memory",
     "ops",
     "predict_transition",
     "queue_depth",
     "sm_efficiency",
     "step_time",
+    "stragglers",
     "summary",
     "sweep",
     "tklqt",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 MANIFEST = "skiptrace.json"
@@ -324,3 +324,55 @@ class SweepError(SkiptraceError, ValueError):
     def nothing_shared(cls, one: str, other: str) -> SweepError:
         """Sweeps without a parameter in common."""
         return cls(f"the sweeps {one!r} and {other!r} have no parameter in common")
+
+
+class RanksError(SkiptraceError, ValueError):
+    """Traces that do not make a set of ranks."""
+
+    @classmethod
+    def empty(cls, given: object) -> RanksError:
+        """No trace at all."""
+        return cls(
+            f"load_ranks needs at least one trace, and there is none in {given!r:.80}. Give a "
+            "folder of .json, .json.gz or .json.zst traces, a list of paths, or a mapping."
+        )
+
+    @classmethod
+    def no_folder(cls, path: str) -> RanksError:
+        """A path that is no folder."""
+        return cls(f"{path}: no folder. Give a folder, a list of paths, or a mapping rank -> path.")
+
+    @classmethod
+    def no_rank(cls, source: str) -> RanksError:
+        """Neither the header nor the name of a file tells its rank."""
+        return cls(
+            f"{source}: which rank it is stands neither in its header (distributedInfo) nor in its "
+            "name (as 'rank3'). Give a mapping: load_ranks({0: path, 1: path})."
+        )
+
+    @classmethod
+    def no_number(cls, given: object) -> RanksError:
+        """A rank that is no rank."""
+        return cls(f"a rank is a whole number from 0 on, got {given!r}")
+
+    @classmethod
+    def repeated(cls, rank: int, where: Iterable[str]) -> RanksError:
+        """Two traces of one rank."""
+        return cls(
+            f"rank {rank} has several traces: {', '.join(where)}. Give those of one run alone, or "
+            "a mapping rank -> path."
+        )
+
+    @classmethod
+    def worlds(cls, sizes: Mapping[int, int]) -> RanksError:
+        """Headers that disagree on how many ranks there are."""
+        shown = ", ".join(f"rank {rank}: {size}" for rank, size in list(sizes.items())[:6])
+        return cls(f"the traces are of runs of different sizes ({shown}): give those of one run")
+
+    @classmethod
+    def no_frame(cls, verb: str, found: object) -> RanksError:
+        """A verb whose result has no rows to put a rank on."""
+        return cls(
+            f"{verb} returns a {type(found).__name__}, and only frames are put together: take one "
+            "of its frames, ranks.map(lambda trace: verb(trace).frame)."
+        )

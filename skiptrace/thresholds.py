@@ -40,3 +40,6 @@ LONG_DELAY = 100_000
 
 QUEUE_LIMIT = 1024
 """So many launches that wait or run fill the queue of a stream."""
+
+CHANGED = 0.05
+"""What differs by more than this share of the longer of the two is slower or faster, else same."""

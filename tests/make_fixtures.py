@@ -74,6 +74,9 @@ CUTS = {
         "public/tl_h100_qwen1.5-0.5b", ("ProfilerStep#6",), Decimal("0.4"), drop=is_memory
     ),
     "no_device": Cut("public/hta_cpu_only"),
+    "tp2_rank0": Cut("h100/tp2_rank0"),
+    "tp2_rank1": Cut("h100/tp2_rank1"),
+    "jax": Cut("h100/jax_matmuls"),
 }  # fmt: skip
 
 

@@ -29,8 +29,10 @@ ACTIVITIES = (*BEFORE, "device", "dependency", "unknown")
 KINDS = {"kernel": "kernel", "mtia_ccp_events": "kernel"}
 KINDS |= {"gpu_memcpy": "memcpy", "memcpy": "memcpy", "gpu_memset": "memset", "memset": "memset"}
 # What an API call does, by name (CUDA, HIP, XPU; any case).
-QUEUED = re.compile(r"(?i)async|enqueue|append")  # returns before the work is done
-WAITS = re.compile(r"(?i)synchronize|queuefinish|events?wait$")
+QUEUED = re.compile(
+    r"(?i)async|enqueue|append|^memcpy[hdp]2[hdp]$"
+)  # returns before the work is done
+WAITS = re.compile(r"(?i)synchronize|queuefinish|events?wait$|::await$")
 ALLOC = re.compile(
     r"(?i)malloc|free|(mem|host|device|shared)alloc|host(un)?register"
     r"|mem(create|release|map|unmap|addressreserve|setaccess)"
@@ -340,7 +342,47 @@ def read(source: Any) -> Oracle:
     if isinstance(source, bytes):
         text = gzip.decompress(source) if source[:2] == b"\x1f\x8b" else source
         source = json.loads(text, parse_float=Decimal)
-    return Oracle(source.get("traceEvents", []) if isinstance(source, dict) else source)
+    events = source.get("traceEvents", []) if isinstance(source, dict) else source
+    return Oracle([from_xla(e, named(events)) for e in events] if is_xla(events) else events)
+
+
+def named(events: Sequence[Any]) -> dict[Any, str]:
+    """What metadata call each process, and each (process, thread)."""
+    meta = [e for e in events if e.get("ph") == "M"]
+    names = {e["pid"]: e["args"]["name"] for e in meta if e["name"] == "process_name"}
+    return names | {
+        (e["pid"], e["tid"]): e["args"]["name"] for e in meta if e["name"] == "thread_name"
+    }
+
+
+def is_xla(events: Sequence[Any]) -> bool:
+    """No event has a category, and a process is called /device:GPU:N or /host:CPU."""
+    if any(isinstance(e, dict) and "cat" in e for e in events):
+        return False
+    processes = [
+        e.get("args", {}).get("name", "") for e in events if isinstance(e, dict) and
+        e.get("name") == "process_name"
+    ]  # fmt: skip
+    return any(re.search(r"/device:GPU:\d+$|/host:CPU$", name) for name in processes)
+
+
+def from_xla(event: Row, names: dict[Any, str]) -> Row:
+    """The same event as Kineto would have written it: category, device, stream, correlation."""
+    process = names.get(event.get("pid"), "")
+    thread = names.get((event.get("pid"), event.get("tid")), "")
+    args, name = dict(event.get("args", {})), event.get("name", "")
+    if "correlation_id" in args:
+        args["correlation"] = int(args["correlation_id"])
+    if device := re.search(r"/device:GPU:(\d+)$", process):
+        stream = re.match(r"Stream #(\d+)", thread)
+        kind = "gpu_memcpy" if "memcpy_details" in args else "kernel"
+        cat = kind if stream else "gpu_user_annotation"
+        args |= {"device": int(device[1]), "stream": int(stream[1]) if stream else None}
+    elif "correlation" in args or re.match("(cu|cuda|hip)[A-Z]", name) or name.endswith("::Await"):
+        cat = "cuda_driver"
+    else:
+        cat = "python_function" if name.startswith("$") else "cpu_op"
+    return event | {"cat": cat, "args": args} if event.get("ph") == "X" else event
 
 
 # --- the trace -------------------------------------------------------------------------------

@@ -54,6 +54,9 @@ def graph(start: int, corr: int, works: str) -> list[Event]:
 
 # Kind -> (events, how often, the first that shows it, of how many).
 CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
+    "other_writer": (
+        [{"ph": "M", "name": "process_name", "pid": 1, "args": {"name": "/host:CPU"}},
+         event(None, "a", 1, 1)], 1, None, None),
     "unknown_phase": ([op("a", 1, 1), {}, 7], 2, 1, 3),
     "unparsed_time": ([op("a", 1, 1), op("b", "soon", 1), op("c", None, 1)], 2, 1, 3),
     "events": ([op("a", 1, 1), kernel(1, 1), {"ph": "s"}, {"ph": "C"}], 4, None, None),

@@ -196,12 +196,3 @@ def test_the_largest_cause_inside_each_labelled_window(label: str, allowed: set[
         window = trace.between(start, start + dur)
         assert sk.idle_causes(window)["cause"][0] in allowed
         assert_identities(window)
-
-
-def test_a_trace_of_another_profiler_loads_with_no_work_and_says_so() -> None:
-    trace = load("h100/jax_matmuls")
-    assert trace.work.is_empty()
-    health = dict(trace.health.select("kind", "count").rows())
-    assert health["not_understood"] > 0
-    assert health["no_device_work"] == 1
-    assert sk.boundedness(trace)["verdict"].to_list() == [None]

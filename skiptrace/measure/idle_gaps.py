@@ -13,6 +13,7 @@ from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import Host, host_of, named
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
 from skiptrace.model.once import once
@@ -26,6 +27,7 @@ _TOGETHER = 1 << 14
 """Gaps cut at a time: what they are cut into is several times as much, and stays small."""
 
 
+@over_ranks
 def idle_gaps(trace: Trace) -> pl.DataFrame:
     """Every moment in which a device had no work at all, and what the host did in it.
 

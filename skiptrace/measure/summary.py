@@ -9,6 +9,7 @@ from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract
 from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
 from skiptrace.model.nesting import link_to_row, rows_of
@@ -21,6 +22,7 @@ from skiptrace.model.trace import Trace
 from skiptrace.thresholds import OUTLIER
 
 
+@over_ranks
 def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl.DataFrame:
     """Latency, TKLQT, busy and idle time, a row a step.
 

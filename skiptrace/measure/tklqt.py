@@ -8,6 +8,7 @@ import polars as pl
 
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.launches import Floor, given_floors, split
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.rounding import median, p95
@@ -16,6 +17,7 @@ from skiptrace.model.schema.measured import TKLQT, TKLQT_KEYS
 from skiptrace.model.trace import Trace
 
 
+@over_ranks
 def tklqt(
     trace: Trace, by: str | Sequence[str] = "step", *, floor: Floor | None = None
 ) -> pl.DataFrame:

@@ -7,12 +7,14 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.rounding import mean_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.measured import TOP_KERNELS
 from skiptrace.model.trace import Trace
 
 
+@over_ranks
 def top_kernels(trace: Trace, k: int = 10, by: str = "time") -> pl.DataFrame:
     """The `k` kernel names with most device time, or most runs.
 

@@ -33,7 +33,7 @@ STEP_NAME = r"^ProfilerStep#\d+$"
 # since a call may both free memory and wait. CUDA, HIP, then Level Zero / Unified Runtime (XPU).
 WAITS = (
     r"(?i)(?:stream|device|event|ctx|context|thread|queue|fence|list|host)Synchronize"
-    r"|^aclrtSynchronize|^(?:ur|pi)(?:QueueFinish|EventWait$|EventsWait$)"
+    r"|^aclrtSynchronize|::Await$|^(?:ur|pi)(?:QueueFinish|EventWait$|EventsWait$)"
 )
 """Returns only when work on the device has ended."""
 ALLOCATES = (
@@ -47,7 +47,8 @@ ALLOCATES = (
 COPIES = r"(?i)memcpy|MemoryCopy|MemBufferCopy"
 """Copies memory: blocking unless its name says otherwise (`Async`; a node of a graph), and
 whatever its name if it returned only after its work had ended."""
-COPIES_ASYNC = r"(?i)async|AppendMemoryCopy|Enqueue|Graph"
+COPIES_ASYNC = r"(?i)async|AppendMemoryCopy|Enqueue|Graph|^Memcpy(?:[HDP]2[HDP]|Other)$"
+"""XLA names its calls by what they copy; those that block are known by when their work ended."""
 STREAM_WAITS = r"(?i)StreamWait(?:Event|Value)|EnqueueEventsWait|EnqueueDeviceGlobalWait"
 """Tells a stream, not the host, to wait."""
 STREAM_WAIT_RECORD = r"(?i)wait event"

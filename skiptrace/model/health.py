@@ -13,6 +13,7 @@ from skiptrace.thresholds import DOUBT_SHARE
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
     "events": ("info", "events in the file, by what they are", "none"),
+    "other_writer": ("info", "another writer's trace, read in Kineto's words", "none"),
     "unknown_phase": (
         "warning",
         "events whose phase is missing or unknown, or that are no object",

@@ -24,6 +24,7 @@ from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
 from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
 from skiptrace.model.trace import Trace, Whole
+from skiptrace.model.writers import translate
 from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.faults import FAULTS
 from skiptrace.read.rows import Part
@@ -127,6 +128,8 @@ def _build(
     findings.add_faults(read.faults)
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
+    writer = translate(raw)
+    findings.add("other_writer", int(writer is not None), detail=str(writer))
     events = split_by_role(raw)
     findings.add("left_out", raw.left_out, raw.events)
     unmet = sorted(selection.without - selection.met)

@@ -254,6 +254,9 @@ class Trace:
         def save(self, path: str | os.PathLike[str]) -> None:
             """Write the trace to a folder, which `skiptrace.load` reads back."""
 
+        def __sub__(self, before: Trace) -> Any:  # noqa: ANN401  a Diff, which comes later
+            """What changed from another trace to this one: `skiptrace.diff`."""
+
 
 def _build_index(frames: Trace | Whole) -> Index:
     return Index(

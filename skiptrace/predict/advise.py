@@ -12,6 +12,7 @@ from skiptrace.intervals import Ints, subtract, total
 from skiptrace.measure.activity import ThreadActivity, thread_activities
 from skiptrace.measure.behaviour import host_of, launching_threads, thread_intervals
 from skiptrace.measure.fusion import LENGTHS, find_chains
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row
@@ -57,6 +58,7 @@ TEXTS = {
 """What to do, by the kind of change."""
 
 
+@over_ranks
 def advise(trace: Trace) -> pl.DataFrame:
     """The changes that would pay, each weighed alone by a replay, largest gain first.
 

@@ -8,6 +8,7 @@ import polars as pl
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.summary import figures
 from skiptrace.model.launches import Floor, given_floors
 from skiptrace.model.rounding import mean_of, share_of
@@ -28,6 +29,7 @@ BARE = tuple(f"bare_{side}" for side in SIDES)
 """The same without what the profiler adds to the host's time."""
 
 
+@over_ranks
 def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl.DataFrame:
     """Verdict on each step: ``cpu``, ``gpu`` or ``balanced``, always with its evidence.
 

@@ -11,6 +11,7 @@ from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.idle_sums import idle_by
 from skiptrace.measure.keys import largest_first
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.predicted import COUNTERFACTUAL
@@ -21,6 +22,7 @@ from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import recorded
 
 
+@over_ranks
 def idle_causes(trace: Trace, by: str = "cause", *, counterfactual: bool = False) -> pl.DataFrame:
     """The idle time of `idle_gaps`, added up.
 

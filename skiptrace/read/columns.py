@@ -46,6 +46,8 @@ class RawEvents:
     """The distinct texts."""
     threads: dict[tuple[int | str, int | str], str] = field(default_factory=dict)
     """(pid, tid) -> name, from metadata events."""
+    processes: dict[int | str, str] = field(default_factory=dict)
+    """pid -> name, from metadata events."""
     found: dict[str, Found] = field(default_factory=dict)
     """Oddities by health kind."""
     left_out: int = 0
@@ -104,6 +106,7 @@ def assemble(parts: Sequence[Part]) -> RawEvents:
     for part in parts:
         part.ids += raw.events
         raw.threads |= part.threads
+        raw.processes |= part.processes
         raw.not_rows += part.phases
         raw.left_out += part.left_out
         count, first = part.unknown

@@ -33,12 +33,22 @@ TEXTS = (
     "name",
     "sync_kind",
     "collective",
+    "correlation_id",  # another writer's, as it is written
     "pid_name",  # what stands where a number should
     "tid_name",
 )
 """Columns of text."""
 
-FIELDS = ("correlation", "external_id", "device", "stream", "bytes", "sync_kind", "collective")
+FIELDS = (
+    "correlation",
+    "external_id",
+    "device",
+    "stream",
+    "bytes",
+    "sync_kind",
+    "collective",
+    "correlation_id",
+)
 """Those that come from an event's arguments."""
 
 TIMED = ("X", "B", "E")
@@ -74,7 +84,8 @@ class Part:
     """How many of a phase that is unknown or no text, and the index of the first."""
     threads: dict[tuple[int | str, int | str], str] = field(default_factory=dict)
     """(pid, tid) -> name, from metadata events."""
-
+    processes: dict[int | str, str] = field(default_factory=dict)
+    """pid -> name, from metadata events."""
     left_out: int = 0
     """How many events the caller did not want."""
 
@@ -109,12 +120,18 @@ def from_decoded(events: list[Any]) -> Part:
     part.unknown = (len(strange), strange[0] if strange else None)
     for i, ph in enumerate(phases):
         args = events[i].get("args") if ph == "M" else None
-        if isinstance(args, dict) and events[i].get("name") == "thread_name":
-            pid, tid = events[i].get("pid"), events[i].get("tid")
-            known = isinstance(pid, (int, str)) and isinstance(tid, (int, str))
-            if known and isinstance(args.get("name"), str):
-                part.threads[pid, tid] = args["name"]
+        if isinstance(args, dict) and isinstance(args.get("name"), str):
+            _name(part, events[i], args["name"])
     return part
+
+
+def _name(part: Part, event: dict[str, Any], name: str) -> None:
+    """Take up the name that a metadata event gives a thread or process."""
+    what, pid, tid = (event.get(key) for key in ("name", "pid", "tid"))
+    if what == "thread_name" and isinstance(pid, (int, str)) and isinstance(tid, (int, str)):
+        part.threads[pid, tid] = name
+    elif what == "process_name" and isinstance(pid, (int, str)):
+        part.processes[pid] = name
 
 
 def _rows(picked: list[dict[str, Any]], rows: list[int], events: int) -> Part:
@@ -137,6 +154,7 @@ def _rows(picked: list[dict[str, Any]], rows: list[int], events: int) -> Part:
         _put_texts(part, key, [e.get(key) for e in picked])
     _put_texts(part, "sync_kind", [a.get("cuda_sync_kind") for a in args])
     _put_texts(part, "collective", [a.get("Collective name") for a in args])
+    _put_texts(part, "correlation_id", [a.get("correlation_id") for a in args])
     return part
 
 
@@ -222,6 +240,7 @@ def merged(part: Part, other: Part, places: Ints) -> Part:
     count, first = other.unknown
     result.unknown = count, None if first is None else int(places[first])
     result.threads = part.threads | other.threads
+    result.processes = part.processes | other.processes
     return result
 
 

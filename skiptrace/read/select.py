@@ -43,8 +43,8 @@ class Selection:
             start, known = part.numbers["start_ns"]
             dur, _ = part.numbers.get("dur_ns", (np.zeros_like(start), known))
             far = known & (part.phase == _COMPLETE) & self._far(start, dur)
-            if cat is not None:
-                far &= ~_is_any(part.texts, self.anywhere)[cat]
+            # What has no category may be another writer's device work.
+            far &= False if cat is None else (cat >= 0) & ~_is_any(part.texts, self.anywhere)[cat]
             wanted &= ~far
         if not wanted.all():
             part.left_out += int((~wanted).sum())

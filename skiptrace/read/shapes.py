@@ -26,6 +26,7 @@ _ARGUMENTS = {
     "bytes": "bytes",
     "cuda_sync_kind": "sync_kind",
     "Collective name": "collective",
+    "correlation_id": "correlation_id",
 }
 _KINDS = {
     "start_ns": "time",
@@ -33,6 +34,7 @@ _KINDS = {
     "name": "text",
     "sync_kind": "text",
     "collective": "text",
+    "correlation_id": "text",
 }
 """Columns that are not integers."""
 _OFTEN_ALIKE = (None, "pid", "tid", "device", "stream")
