@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 
 from skiptrace.errors import MANIFEST, SaveError
@@ -167,7 +168,13 @@ def _json_column(name: str, values: list[Any], what: str) -> pl.Series:
 
 
 def _dumps(value: object, what: str) -> str:
-    # Not orjson: it refuses integers beyond 64 bits, and makes null of NaN.
+    try:
+        text = orjson.dumps(value).decode()
+        if "null" not in text:
+            return text
+    except TypeError:
+        pass
+    # orjson refuses integers beyond 64 bits, and makes null of NaN.
     try:
         return json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:

@@ -80,11 +80,7 @@ def _events(trace: Trace) -> tuple[pl.DataFrame, str]:
         return none, "a saved folder holds no memory events: load the trace file itself"
     if EVENT not in whole.mentioned:
         return none, "no memory events recorded: record with profile_memory=True"
-    found = [
-        (i, event)
-        for i, event in enumerate(read_events(whole.source))
-        if isinstance(event, dict) and event.get("name") == EVENT
-    ]
+    found = read_events(whole.source, _memory_event)
     times, known = to_ns([event.get("ts") for _, event in found])
     args = [a if isinstance(a := event.get("args"), dict) else {} for _, event in found]
     frame = pl.DataFrame(
@@ -102,6 +98,10 @@ def _events(trace: Trace) -> tuple[pl.DataFrame, str]:
         frame = frame.filter((pl.col("at_ns") >= low) & (pl.col("at_ns") < high))
     frame = frame.sort("at_ns", "id", maintain_order=True)
     return frame, "" if len(frame) else "no memory events in this window"
+
+
+def _memory_event(event: Any) -> dict[str, Any] | None:  # noqa: ANN401  whatever JSON holds
+    return event if isinstance(event, dict) and event.get("name") == EVENT else None
 
 
 _ARGUMENTS = {

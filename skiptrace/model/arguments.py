@@ -50,10 +50,23 @@ def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | N
     """One argument of each event of `own` (ids in order) that has it; of None: all, as a dict."""
     if isinstance(source, SavedArguments):
         return source.arguments(own, key)
-    events = read_events(source)
-    rows = [(i, events[i].get("args")) for i in own.to_list()]
-    rows = [(i, args) for i, args in rows if isinstance(args, dict)]
-    return rows if key is None else [(i, args[key]) for i, args in rows if key in args]
+    if key is None:
+        rows: Rows = read_events(source, _arguments)
+    else:
+        found = read_events(source, lambda event: _argument(event, key))
+        rows = [(i, value) for i, (value,) in found]
+    asked = set(own.to_list())
+    return [row for row in rows if row[0] in asked]
+
+
+def _arguments(event: Any) -> dict[str, Any] | None:  # noqa: ANN401  whatever JSON holds
+    args = event.get("args") if isinstance(event, dict) else None
+    return args if isinstance(args, dict) else None
+
+
+def _argument(event: Any, key: str) -> tuple[Any] | None:  # noqa: ANN401
+    args = _arguments(event)
+    return (args[key],) if args is not None and key in args else None  # a null is a value
 
 
 def arguments_frame(rows: Rows, *, as_json: bool) -> pl.DataFrame:

@@ -31,6 +31,7 @@ BLOCK = 1 << 22
 EVERYTHING = Selection()
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class UnfitError(Exception):
@@ -92,11 +93,26 @@ def read_parts(
     return _read(source, Way(of_layout, of_events), progress, block or BLOCK, repair=repair)
 
 
-def read_events(source: Source) -> list[Any]:
-    """The decoded events of a source, at the indices that `read_parts` gives them."""
-    way: Way[list[Any]] = Way(lambda _: lambda chunk: list(loads(b"[" + chunk + b"]")), list)
-    parts = _read(source, way, None, BLOCK, repair=True).parts
-    return [event for part in parts for event in part]
+def read_events(source: Source, take: Callable[[Any], V | None]) -> list[tuple[int, V]]:
+    """What is taken of each decoded event, with the indices that `read_parts` gives them.
+
+    ``take`` tells what to keep of an event, None for nothing. No more than that stays in memory.
+    """
+
+    def taken(events: list[Any]) -> tuple[int, list[tuple[int, V]]]:
+        with no_gc():
+            kept = [(i, found) for i, e in enumerate(events) if (found := take(e)) is not None]
+        return len(events), kept
+
+    way: Way[tuple[int, list[tuple[int, V]]]] = Way(
+        lambda _: lambda chunk: taken(loads(b"[" + chunk + b"]")), taken
+    )
+    rows: list[tuple[int, V]] = []
+    before = 0
+    for count, kept in _read(source, way, None, BLOCK, repair=True).parts:
+        rows += [(before + i, found) for i, found in kept]
+        before += count
+    return rows
 
 
 def _read(
