@@ -111,8 +111,11 @@ def end_to_end() -> Iterator[str]:
     errors: dict[str, list[float]] = {}
     for run, row in measured():
         found, real, again = row["predicted_us"], row["measured_us"], row["again_us"]
-        errors.setdefault(row["change"], []).append(row["error"])
         speed = row["speedup"]
+        errors.setdefault(f"{row['change']}: latency", []).append(row["error"])
+        if speed["measured"] != 1:
+            ratio = speed["predicted"] / speed["measured"] - 1
+            errors.setdefault(f"{row['change']}: speed-up", []).append(ratio)
         yield (
             f"| {run} | {row['batch']} | `{row['change']}` | {found['before']:,.0f} "
             f"| {real['before']:,.0f} | {again['before']:,.0f} | {found['after']:,.0f} "

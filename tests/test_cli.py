@@ -454,5 +454,6 @@ def test_a_report_ends_with_what_would_pay(run: Any) -> None:
     shown = run("report", str(fixture_path("sync")))
     assert "What would pay, each by itself" in shown.out
     assert "First: do not wait here" in shown.out
+    assert "no time in this operator" in shown.out
     rows = run("report", str(fixture_path("sync")), "--json").json()["changes"]
     assert rows == sk.advise(sk.load(fixture_path("sync"))).to_dicts()

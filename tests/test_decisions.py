@@ -11,6 +11,8 @@ from helpers import trace_path
 import skiptrace as sk
 from skiptrace.intervals import contains, union
 from skiptrace.model.categories import WAITS
+from skiptrace.predict.replayed import recorded
+from skiptrace.predict.roofline import rooflines
 
 HOST = ("python_ns", "dataloader_ns", "alloc_ns", "copy_ns")
 CAUSES = (
@@ -81,3 +83,30 @@ def test_a_saved_trace_is_half_its_gzip_and_hardly_any_of_it_arguments(tmp_path:
     arguments = sum(n for name, n in size.items() if name.startswith("args-"))
     assert round(sum(size.values()) / path.stat().st_size, 1) == 0.5
     assert round(arguments / sum(size.values()), 2) == 0.03
+
+
+def of_ops(trace: sk.Trace) -> pl.DataFrame:
+    """Works with the name of the operator that launched each."""
+    launches = trace.launches.select("op", launch="id")
+    names = launches.join(trace.ops.select("name", op="id"), on="op").drop("op")
+    return trace.work.select("launch", "dur_ns", work="id").join(names, on="launch")
+
+
+def test_kernels_near_the_best_traffic_scale_with_bandwidth_and_others_do_not() -> None:
+    trace = sk.load(trace_path("h100/gpt2_b64_shapes_flops"))
+    traffic = rooflines(trace, made := recorded(trace)).traffic
+    used = made.lanes.works.select(work="id").with_columns(share=pl.Series(traffic))
+    other = sk.load(trace_path("h200/gpt2_b64_s512_eager"))
+    rows = {name: of_ops(loaded) for name, loaded in (("h100", trace), ("h200", other))}
+    weighted = rows["h100"].join(used, on="work").group_by("name").agg(
+        (pl.col("share") * pl.col("dur_ns")).sum() / pl.col("dur_ns").sum()
+    )  # fmt: skip
+    shares = dict(weighted.rows())
+    took = {n: dict(r.group_by("name").agg(pl.col("dur_ns").sum()).rows()) for n, r in rows.items()}
+    ratio = {op: took["h200"][op] / ns for op, ns in took["h100"].items()}
+    for op, share in (("aten::_softmax", 0.64), ("aten::native_layer_norm", 0.48)):
+        assert shares[op] == pytest.approx(share, abs=0.01)
+        assert ratio[op] == pytest.approx(0.99, abs=0.01)
+    for op in ("aten::mul", "aten::pow", "aten::tanh", "aten::bmm"):
+        assert shares[op] > 0.9
+        assert 0.705 < ratio[op] < 0.745

@@ -132,3 +132,23 @@ def test_real_traces_do_not_warn(path: Path) -> None:
     trace = sk.load(path)
     kinds = set(trace.health["kind"]) & set(DOUBTFUL)
     assert not kinds, trace.grade
+
+
+@pytest.mark.parametrize("verb", ["critical_path", "whatif", "advise"])
+def test_a_replay_of_work_without_launches_warns_once(verb: str) -> None:
+    trace = sk.load([*SOUND, kernel(50, 40, stream=9)])
+    (found,) = warned(lambda: VERBS[verb](trace))
+    assert "of the device time in the steps is of work whose launch is not recorded" in str(
+        found.message
+    )
+    assert verb in str(found.message)
+    assert Path(found.filename) == Path(__file__)
+    assert not warned(lambda: [sk.critical_path(trace), sk.whatif(trace), sk.advise(trace)])
+
+
+def test_a_replay_that_misses_a_step_warns() -> None:
+    # Each work waits for something that the recording does not show, and by chance ever longer.
+    late = [kernel(20 * i + 4 + i * i, 2, i + 1) for i in range(12)]
+    events = [op("a", 0, 300), *(call("c", 20 * i, 1, i + 1) for i in range(12)), *late]
+    (found,) = warned(lambda: sk.whatif(sk.load(events)))
+    assert "the replay with nothing changed misses all by" in str(found.message)

@@ -133,6 +133,36 @@ def test_a_sweep_recorded_on_the_cpu(tmp_path: Path) -> None:
     assert run("capture_sweep", "--null-kernel", "--device", "cpu").returncode == 2
 
 
+# --- measure_whatif.py ----------------------------------------------------------------------------
+
+
+def test_measuring_needs_pytorch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure = script("measure_whatif")
+    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda _: None)
+    assert measure.main([]) == 2
+    assert "needs PyTorch" in capsys.readouterr().err
+
+
+def test_predictions_stand_beside_what_was_measured() -> None:
+    measure = script("measure_whatif")
+    before = {"plain": 800.0, "graph": 200.0, "reading": 900.0, "kept": 850.0, "parts": 1000.0}
+    trace = sk.load(fixture_path("sync"))
+    row = measure.compare("cuda_graph", trace, before, before, [])
+    frame = sk.whatif(trace, cuda_graph=True).frame.sort("latency_ns")
+    found = frame["latency_ns"][(len(frame) - 1) // 2] / 1e3
+    assert row["predicted_us"]["after"] == found
+    assert row["measured_us"] == {"before": 800.0, "after": 200.0}
+    assert row["error"] == pytest.approx(found / 200 - 1)
+    assert row["speedup"]["measured"] == 4
+    line = measure.sentence({"change": "cuda_graph", "batch": 1, **row})
+    assert f"batch 1, cuda_graph: {found:.1f} us predicted" in line
+    nothing = measure.compare("fuse", sk.load([]), before, before, [])
+    assert nothing == {"measured_us": {"before": 1000.0, "after": 800.0}, "again_us": {
+        "before": 1000.0, "after": 800.0}}  # fmt: skip
+
+
 # --- reproduce_paper.py ---------------------------------------------------------------------------
 
 

@@ -67,13 +67,25 @@ def print_report(report: Report, console: Console) -> None:
         "affects": ("affects", _text)})  # fmt: skip
 
 
+TAKEN_OUT = {
+    "python": "no time in Python between operators",
+    "python before this operator": "no time in Python before this operator",
+    "operator": "no time in this operator",
+    "alloc": "no allocation",
+    "dataloader": "input at no cost",
+    "dependency": "no wait for another stream",
+}
+"""Causes that were taken out, in words."""
+
+
 def _changes(console: Console, found: pl.DataFrame) -> None:
     """What would pay: a table, and a sentence on what to do about the first."""
     if found.is_empty():
         return
+    found = found.with_columns(pl.col("change").replace(TAKEN_OUT))
     columns: dict[str, tuple[str, Cell]] = {
         "change": ("change", _name(44)), "gain_share": ("gain", percent),
-        "gain_ns": ("shorter by", duration), "op": ("operator", _name(36)),
+        "gain_ns": ("shorter by", duration), "op": ("where", _name(36)),
         "module": ("module", _name(28)), "python": ("Python", _name(36)),
     }  # fmt: skip
     present = {k: cell for k, cell in columns.items() if found[k].is_not_null().any()}
