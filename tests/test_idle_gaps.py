@@ -231,6 +231,7 @@ def test_a_work_that_starts_before_its_call_returns_ends_the_launch() -> None:
     assert parts(gap(launch=199)) == {"python": 99, "launch": 1}
 
 
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
 def test_a_work_that_starts_before_its_launch_leaves_all_to_the_host() -> None:
     assert parts(gap(launch=205)) == {"python": 100}
 
