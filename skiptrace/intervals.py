@@ -85,8 +85,6 @@ def gaps_between(starts: Ints, ends: Ints) -> tuple[Ints, Ints, Ints]:
     An interval of no length ends a gap like any other. Returns the gaps' starts and ends, and
     for each the index of the first interval that starts at its end.
     """
-    if len(starts) < 2:
-        return (*EMPTY, np.empty(0, np.int64))
     reach = np.maximum.accumulate(ends)
     after = np.flatnonzero(starts[1:] > reach[:-1]) + 1
     return reach[after - 1], starts[after], after

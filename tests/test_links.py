@@ -62,6 +62,11 @@ def test_zero_and_minus_one_are_no_id(correlation: object) -> None:
     assert health(trace)["work_without_id"] == 1
 
 
+def test_work_of_no_id_or_another_is_not_linked_to_a_call_of_a_negative_one() -> None:
+    trace = sk.load([call("c", 1, 1, -5), kernel(4, 1), kernel(6, 1, 1), kernel(8, 1, -5)])
+    assert trace.work["launch"].to_list() == [None, None, 0]
+
+
 def test_an_id_may_be_written_as_text() -> None:
     assert sk.load([call("c", 1, 1, "12"), kernel(4, 1, 12)]).work["launch"].to_list() == [0]
 

@@ -52,10 +52,25 @@ def test_a_launch_without_a_kernel_is_not_in_tklqt(work: Any) -> None:
     assert sk.tklqt(trace, by="trace").select("launches", "tklqt_ns").row(0) == (0, 0)
 
 
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
 def test_a_kernel_that_starts_before_its_launch_counts_as_0_and_is_in_health() -> None:
     events = [call(LAUNCH, 10, 1, 1), kernel(9.5, 1, 1)]
     assert splits(events) == [(0, 0, 0)]
     assert health(sk.load(events))["negative_launch_time"] == 1
+
+
+@pytest.mark.parametrize("busy", [(0, 6), (0, 8), (1, 7)], ids=["lower", "higher", "device"])
+def test_only_work_of_the_same_stream_is_ahead(busy: tuple[int, int]) -> None:
+    device, stream = busy
+    other = kernel(0, 90, device=device, stream=stream)
+    launches = sk.load([other, call(LAUNCH, 10, 1, 1), kernel(15, 2, 1)]).launches
+    assert launches.select("ahead_ns", "found_idle").rows() == [(None, False)]
+
+
+def test_works_of_the_launch_itself_are_not_ahead() -> None:
+    alone = [call("cudaGraphLaunch", 10, 1, 1), memset(12, 20, 1), kernel(40, 2, 1)]
+    launches = sk.load(alone).launches
+    assert launches.select("ahead_ns", "queue_ns", "found_idle").rows() == [(None, 0, False)]
 
 
 def behind(prev_end: float, start: float, **where: Any) -> list[Event]:

@@ -119,8 +119,7 @@ def test_of_noise_in_bzip2_all_blocks_before_it_are_kept() -> None:
     packed = bytearray(bz2.compress(whole, 1))
     packed[len(packed) // 2] ^= 0xFF
     text, (fault,) = unpacked(bytes(packed))
-    both = zip(text, whole, strict=False)
-    intact = next((i for i, (here, there) in enumerate(both) if here != there), len(text))
+    intact = next(i for i, (a, b) in enumerate(zip(text, whole, strict=False)) if a != b)
     assert intact > len(whole) // 2 - 200_000  # blocks of 100 kB
     assert len(text) - intact <= 100_000  # a block's checksum is behind it
     assert fault.offset == len(text)

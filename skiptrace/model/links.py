@@ -21,7 +21,7 @@ def nest_ops(ops: pl.DataFrame) -> tuple[pl.DataFrame, Nest, int]:
     nest = Nest(ops)
     parent = nest.parents()
     depth, root = ancestry(parent)
-    crossing = int(((parent >= 0) & (nest.ends > nest.ends[parent])).sum()) if len(parent) else 0
+    crossing = int(((parent >= 0) & (nest.ends > nest.ends[parent])).sum())
     ids = ops["id"].gather(nest.order)
     placed = pl.DataFrame(
         {"id": ids, "parent": link_to_row(ids, parent), "depth": depth, "root": ids.gather(root)}
@@ -44,7 +44,7 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, i
     order = np.lexsort((-dur[candidates], start[candidates], correlation[candidates]))
     candidates = candidates[order]  # alike in all of these: in file order
     shared, first = np.unique(correlation[candidates], return_index=True)
-    work = work.with_columns(pl.when(valid_id()).then(pl.col("correlation")).alias("correlation"))
+    work = work.with_columns(pl.when(valid_id()).then(pl.col("correlation")))
     wanted = work["correlation"].fill_null(0).to_numpy()
     found = np.searchsorted(shared, wanted)
     hit = np.append(shared, 0)[found] == wanted  # 0 is no id: whatever it meets is none
