@@ -35,6 +35,7 @@ from skiptrace.predict.compare_sweeps import Comparison, compare_sweeps
 from skiptrace.predict.critical_path import CriticalPath, critical_path
 from skiptrace.predict.idle_causes import idle_causes
 from skiptrace.predict.predict_transition import PredictedTransition, predict_transition
+from skiptrace.predict.profiler_cost import Cost, ProfilerCost
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
@@ -45,6 +46,7 @@ Trace.__sub__ = _subtract  # type: ignore[method-assign]
 __all__ = [
     "Comparison",
     "CopyBandwidth",
+    "Cost",
     "CriticalPath",
     "Diff",
     "Fusion",
@@ -52,6 +54,7 @@ __all__ = [
     "Memory",
     "Peak",
     "PredictedTransition",
+    "ProfilerCost",
     "QueueDepth",
     "Ranks",
     "Sweep",

@@ -10,7 +10,18 @@ from typing import Any
 
 import polars as pl
 import pytest
-from helpers import Event, call, kernel, op, python, step, trace_path, trace_paths, traces_folder
+from helpers import (
+    Event,
+    call,
+    fixture_paths,
+    kernel,
+    op,
+    python,
+    step,
+    trace_path,
+    trace_paths,
+    traces_folder,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine import Machine, program
@@ -379,3 +390,17 @@ def test_a_gpu_of_more_bandwidth_is_predicted_from_a_trace_with_shapes() -> None
     other = sk.summary(sk.load(trace_path("h200/gpt2_b64_s512_eager")))["il_ns"]
     found = sk.whatif(trace, gpu={"flops": 1, "bandwidth": 4.8 / 3.35}).frame["il_ns"]
     assert found.mean() == pytest.approx(other.mean(), rel=0.05)
+
+
+def test_another_cost_of_recording_moves_what_a_clock_would_measure_alone() -> None:
+    trace = sk.load(fixture_paths()[0])
+    free = sk.ProfilerCost(*(sk.Cost(0, 0, 0) for _ in sk.ProfilerCost._fields))
+    usual, none = (sk.whatif(trace, host=0.5, profiler=p).frame for p in (sk.ProfilerCost(), free))
+    assert usual["il_ns"].equals(none["il_ns"])
+    assert (usual["before_ns"] < none["before_ns"]).all()
+    assert (none["latency_ns"] > usual["latency_ns"]).all()
+    bare = sk.whatif(trace, unprofiled=True, profiler=free).frame
+    recorded = sk.whatif(trace).frame
+    assert bare["il_ns"].equals(recorded["il_ns"])
+    with pytest.raises(sk.errors.UnknownKeyError, match="ProfilerCost"):
+        sk.whatif(trace, profiler=3)  # type: ignore[arg-type]

@@ -11,8 +11,8 @@ class Keeps(Protocol):
     """Something that keeps what was found of it."""
 
     @property
-    def kept(self) -> dict[str, Any]:
-        """What was found, by what found it."""
+    def kept(self) -> dict[Any, Any]:
+        """What was found, by what found it and for what."""
 
 
 K = TypeVar("K", bound=Keeps)
@@ -24,13 +24,12 @@ def once(find: Callable[[K], V]) -> Callable[[K], V]:
 
     Two threads may both look: they find the same, and one of the results is kept.
     """
-    name = f"{find.__module__}.{find.__qualname__}"
 
     @wraps(find)
     def found(of: K) -> V:
-        if name not in of.kept:
-            of.kept[name] = find(of)
-        result: V = of.kept[name]
+        if find not in of.kept:
+            of.kept[find] = find(of)
+        result: V = of.kept[find]
         return result
 
     return found

@@ -48,7 +48,7 @@ class Whole:
         return _build_index(self)
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
+    def kept(self) -> dict[Any, Any]:
         """What verbs found of the recording once."""
         return {}
 
@@ -210,7 +210,7 @@ class Trace:
         return self.whole.index if shared else _build_index(self)
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
+    def kept(self) -> dict[Any, Any]:
         """What verbs found of the trace once."""
         return {}
 

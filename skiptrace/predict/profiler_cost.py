@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
@@ -42,22 +41,23 @@ class ProfilerCost(NamedTuple):
 
 
 DEFAULT = ProfilerCost()
-_KNOWN: WeakKeyDictionary[Whole, dict[str, Ints]] = WeakKeyDictionary()
-"""What each recording that is still in use was found to cost."""
 
 
-def per_point(trace: Trace, model: Model) -> dict[str, Ints]:
+def per_point(trace: Trace, model: Model, cost: ProfilerCost = DEFAULT) -> dict[str, Ints]:
     """Host time that the profiler added before each point: ``low``, ``likely`` and ``high``.
 
-    Half of what an event costs falls to its start, half to its end.
+    Half of what an event costs falls to its start, half to its end. Found once a recording.
     """
-    if (found := _KNOWN.get(trace.whole)) is None:
-        found = _KNOWN[trace.whole] = _per_point(trace.whole, trace.meta.options, model)
+    kept = trace.whole.kept
+    if (per_point, cost) not in kept:
+        kept[per_point, cost] = _per_point(trace.whole, trace.meta.options, model, cost)
+    found: dict[str, Ints] = kept[per_point, cost]
     return found
 
 
-def _per_point(whole: Whole, options: Mapping[str, bool], model: Model) -> dict[str, Ints]:
-    cost = DEFAULT
+def _per_point(
+    whole: Whole, options: Mapping[str, bool], model: Model, cost: ProfilerCost
+) -> dict[str, Ints]:
     op = [cost.op]
     op += [cost.shapes] if options.get("record_shapes") or options.get("with_flops") else []
     op += [cost.memory] if options.get("profile_memory") else []

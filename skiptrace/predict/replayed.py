@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
@@ -12,24 +11,17 @@ from skiptrace.intervals import Ints
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.summary import figures, own_work
 from skiptrace.model.nesting import rows_of
+from skiptrace.model.once import once
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import FIDELITY
 from skiptrace.model.steps import ALL
-from skiptrace.model.trace import Trace, Whole
+from skiptrace.model.trace import Trace
 from skiptrace.predict.changes import without
-from skiptrace.predict.profiler_cost import per_point
+from skiptrace.predict.profiler_cost import DEFAULT, ProfilerCost, per_point
 from skiptrace.predict.replay import NEVER, Model, Times, replay
 from skiptrace.predict.replay_lanes import SLACK_NS
 from skiptrace.predict.replay_model import Recorded, record
 from skiptrace.predict.walk import Path, Pieces
-
-_RECORDED: WeakKeyDictionary[Whole, Recorded] = WeakKeyDictionary()
-"""The model of each recording that is still in use: its windows share it."""
-_STEPS: WeakKeyDictionary[Trace, dict[str, Steps]] = WeakKeyDictionary()
-_SAME: WeakKeyDictionary[Trace, Run] = WeakKeyDictionary()
-_BARE: WeakKeyDictionary[Trace, dict[str, Run]] = WeakKeyDictionary()
-"""What each trace or window that is still in use was found to have: its steps, its replay with
-nothing changed, and that without the profiler's own time."""
 
 WAKE_NS = 5_000
 """From the end of the last work to the return of a wait, where the trace shows none: as with an
@@ -38,9 +30,10 @@ empty kernel on an H100."""
 
 def recorded(trace: Trace) -> Recorded:
     """The model of the recording that a trace is, or is a window of; made once."""
-    if (found := _RECORDED.get(trace.whole)) is None:
-        found = _RECORDED[trace.whole] = record(trace.whole)
-    return found
+    return _recorded(trace.whole)
+
+
+_recorded = once(record)
 
 
 def as_recorded(made: Recorded) -> Times:
@@ -71,10 +64,10 @@ def steps_of(trace: Trace, by: str = "step", summed: pl.DataFrame | None = None)
 
     Found once a trace. `summed` is the result of `summary`, where it is known already.
     """
-    kept = _STEPS.setdefault(trace, {})
-    if by not in kept:
-        kept[by] = _steps_of(trace, by, summed)
-    return kept[by]
+    if (steps_of, by) not in trace.kept:
+        trace.kept[steps_of, by] = _steps_of(trace, by, summed)
+    found: Steps = trace.kept[steps_of, by]
+    return found
 
 
 def _steps_of(trace: Trace, by: str, summed: pl.DataFrame | None) -> Steps:
@@ -173,22 +166,21 @@ def run_model(made: Recorded, steps: Steps, model: Model) -> Run:
     return Run(model, times, start, end, last)
 
 
+@once
 def same_run(trace: Trace) -> Run:
     """The replay with nothing changed, run once a trace."""
-    if (found := _SAME.get(trace)) is None:
-        made = recorded(trace)
-        found = _SAME[trace] = run_model(made, steps_of(trace), made.model)
-    return found
+    made = recorded(trace)
+    return run_model(made, steps_of(trace), made.model)
 
 
-def bare_run(trace: Trace, by: str = "step") -> Run:
+def bare_run(trace: Trace, by: str = "step", cost: ProfilerCost = DEFAULT) -> Run:
     """The replay without what the profiler is likely to have added, run once a trace."""
-    kept = _BARE.setdefault(trace, {})
-    if by not in kept:
+    if (bare_run, by, cost) not in trace.kept:
         made = recorded(trace)
-        bare = without(made.model, per_point(trace, made.model)["likely"])
-        kept[by] = run_model(made, steps_of(trace, by), bare)
-    return kept[by]
+        bare = without(made.model, per_point(trace, made.model, cost)["likely"])
+        trace.kept[bare_run, by, cost] = run_model(made, steps_of(trace, by), bare)
+    found: Run = trace.kept[bare_run, by, cost]
+    return found
 
 
 def wake_ns(made: Recorded) -> int:

@@ -17,7 +17,7 @@ from skiptrace.model.trace import Trace
 from skiptrace.predict import changes
 from skiptrace.predict.boundedness import side_sums, verdict_of
 from skiptrace.predict.doubts import warn_of_replay
-from skiptrace.predict.profiler_cost import DEFAULT, per_point
+from skiptrace.predict.profiler_cost import DEFAULT, ProfilerCost, per_point
 from skiptrace.predict.replay import Model
 from skiptrace.predict.replay_model import Recorded
 from skiptrace.predict.replayed import (
@@ -60,6 +60,7 @@ def whatif(  # noqa: PLR0913  one keyword for each change
     kernels: Mapping[str, float] | None = None,
     gpu: Mapping[str, float] | None = None,
     unprofiled: bool = False,
+    profiler: ProfilerCost = DEFAULT,
 ) -> WhatIf:
     """What a step would take with something changed; any mix of changes.
 
@@ -95,6 +96,9 @@ def whatif(  # noqa: PLR0913  one keyword for each change
         it, where shapes were recorded.
     unprofiled
         Without what the profiler adds to the host's time.
+    profiler
+        What recording an event costs on the host of the trace, where that is known: fitted by
+        ``examples/fit_profiler_cost.py``. ``before_ns``, ``latency_ns`` and its range rest on it.
 
     Returns
     -------
@@ -124,6 +128,8 @@ def whatif(  # noqa: PLR0913  one keyword for each change
         cuda_graph, fuse, remove_syncs, host, launch_floor_ns, device, kernels or {}, gpu or {}
     )
     wanted.check()
+    if not isinstance(profiler, ProfilerCost):
+        raise UnknownKeyError.of("profiler", profiler, ["a skiptrace.ProfilerCost"])
     warn_of_replay(trace, "whatif")
     made, steps = recorded(trace), steps_of(trace)
     if not steps.names:
@@ -134,8 +140,8 @@ def whatif(  # noqa: PLR0913  one keyword for each change
         warnings.warn(f"nothing changes: {'; '.join(words)}", TraceWarning, stacklevel=2)
     if unprofiled:
         words.append(
-            f"without the profiler's own host time: {DEFAULT.op.likely} ns an operator and "
-            f"{DEFAULT.call.likely} ns a call, and more with shapes or stacks"
+            f"without the profiler's own host time: {profiler.op.likely} ns an operator and "
+            f"{profiler.call.likely} ns a call, and more with shapes or stacks"
         )
 
     def run(model: Model, gaps: float) -> Run:
@@ -143,7 +149,7 @@ def whatif(  # noqa: PLR0913  one keyword for each change
             model = part.apply(model, gaps) if part.applies else model
         return run_model(made, steps, model)
 
-    cost, before = per_point(trace, made.model), bare_run(trace)
+    cost, before = per_point(trace, made.model, profiler), bare_run(trace, cost=profiler)
     runs = {"likely": run(before.model, 1.0)}
     for name, other in (("low", "high"), ("high", "low")):
         runs[name] = run(changes.without(made.model, cost[other]), _RANGE[name])
