@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from skiptrace.errors import TraceWarning
+from skiptrace.errors import TraceWarning, UnknownKeyError
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import WHATIF
 from skiptrace.model.trace import Trace
