@@ -30,7 +30,8 @@ profiler in runs of their own. No constant of the model comes from the runs of t
 
 MEASURED = """`examples/measure_whatif.py` records a 12-layer transformer (width 768, 128 tokens,
 half precision), predicts a change, makes it, and measures both without a profiler, in turns;
-`again` is the same measurement after the recordings, in the same process. Microseconds.
+`again` is the same measurement after the recordings, in the same process. Microseconds. On
+the H200 the process was pinned to one core; its second run had the steadiest host.
 By the measurements themselves the host's speed differs up to {drift:.1f} times within
 a run, and with it every time that the host holds; where the device holds the changed step
 (`cuda_graph`) an error is the prediction's. Speed-ups are of one recording where predicted,
@@ -39,8 +40,8 @@ and of models timed in turns where measured, so that the host's speed cancels.
 MEASURED_NOTES = """
 `fuse` is nine elementwise kernels made one. Where the host holds the step, that is the
 launches saved; at batch 64 it is the traffic saved, which the likely value leaves out and
-says so. Since these runs the low end of its range is a kernel as long as the longest of
-its parts. `remove_syncs` takes out the waits, and leaves the copy of the value and its
+says so. Since the H100's runs the low end of its range is a kernel as long as the longest
+of its parts. `remove_syncs` takes out the waits, and leaves the copy of the value and its
 operators, which the changed program has not either: its speed-up is predicted too low."""
 OTHER_GPU = """GPT-2 on an H200, which has the H100's arithmetic and 4.8 / 3.35 times its memory
 bandwidth, predicted from traces of an H100: `gpu={'flops': 1, 'bandwidth': 4.8 / 3.35}`.
@@ -135,11 +136,14 @@ def drift() -> float:
     return float(max(max(pair) / min(pair) for pair in pairs))
 
 
-def measured() -> list[tuple[int, dict[str, Any]]]:
+def measured() -> list[tuple[str, dict[str, Any]]]:
     """Run, and row, of each measurement that is kept beside this script."""
-    kept = sorted(Path(__file__).parent.glob("measured_*.json"))
-    texts = [json.loads(path.read_text(encoding="utf-8")) for path in kept]
-    return [(i + 1, row) for i, text in enumerate(texts) for row in text["rows"]]
+    rows = []
+    for path in sorted(Path(__file__).parent.glob("measured_*.json")):
+        _, gpu, number = path.stem.split("_")
+        text = json.loads(path.read_text(encoding="utf-8"))
+        rows += [(f"{gpu.upper()}, {number}", row) for row in text["rows"]]
+    return rows
 
 
 def other_gpus(traces: Path) -> Iterator[str]:
