@@ -101,6 +101,16 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--steps", metavar="PATTERN", help="what a step is, such as 'execute_*' (an annotation)"
         )
+        one.add_argument(
+            "--without", metavar="CATEGORY", action="append", default=[],
+            help="a category to leave out, such as python_function; may be repeated",
+        )  # fmt: skip
+        one.add_argument(
+            "--window", metavar=("START", "END"), nargs=2, type=int, help="load these ns alone"
+        )
+        one.add_argument(
+            "--strict", action="store_true", help="an error at the first fault, not a repair"
+        )
     report.add_argument("--floor", metavar="NS", type=int, help="launch floor in nanoseconds")
     chains.add_argument(
         "--across-sync", action="store_true", help="chains may cross calls that wait"
@@ -239,7 +249,14 @@ def _load(arguments: argparse.Namespace) -> Trace:
     path = Path(arguments.trace)
     large = path.is_file() and path.stat().st_size >= LARGE
     with _bar(shown=large) as update:
-        trace = load(arguments.trace, steps=arguments.steps, progress=update)
+        trace = load(
+            arguments.trace,
+            steps=arguments.steps,
+            without=arguments.without,
+            window=tuple(arguments.window) if arguments.window else None,
+            repair=not arguments.strict,
+            progress=update,
+        )
     key = arguments.step
     if key is None:
         return trace

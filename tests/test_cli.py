@@ -457,3 +457,26 @@ def test_a_report_ends_with_what_would_pay(run: Any) -> None:
     assert "no time in this operator" in shown.out
     rows = run("report", str(fixture_path("sync")), "--json").json()["changes"]
     assert rows == sk.advise(sk.load(fixture_path("sync"))).to_dicts()
+
+
+# --- what is loaded -------------------------------------------------------------------------------
+
+
+def test_a_part_is_loaded_as_load_would(run: Any) -> None:
+    path = fixture_path("eager_step")
+    whole = sk.load(path)
+    first = whole.steps.row(0, named=True)
+    window = (first["start_ns"], first["start_ns"] + first["dur_ns"])
+    found = run("report", path, "--json", "--window", *window).json()
+    assert found["steps"] == sk.summary(sk.load(path, window=window)).to_dicts()
+    left = run("kernels", path, "--json", "--without", "kernel", "--without", "gpu_memcpy").json()
+    assert left["rows"] == []
+
+
+def test_a_damaged_file_is_an_error_if_that_is_asked_for(run: Any, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.json"
+    cut.write_text(json.dumps([op("a", 0, 5), kernel(1, 2, 3)])[:-9])
+    assert run("report", cut, "--json").code == 0
+    refused = run("report", cut, "--json", "--strict")
+    assert refused.code == 2
+    assert "truncated" in refused.err
