@@ -26,6 +26,7 @@ from skiptrace.predict.predict_transition import PredictedTransition, predict_tr
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
+from skiptrace.show.annotate import annotate
 
 Trace.save = _save  # type: ignore[method-assign]
 Trace.__sub__ = _subtract  # type: ignore[method-assign]
@@ -44,6 +45,7 @@ __all__ = [
     "Transition",
     "WhatIf",
     "advise",
+    "annotate",
     "boundedness",
     "collectives",
     "compare_sweeps",

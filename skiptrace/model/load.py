@@ -157,7 +157,12 @@ def _build(raw: RawEvents, read: Read[Part], source: Source, wanted: Steps | Non
         "python": conform(events.python, SCHEMA["python"]),
         "steps": steps,
     }
-    meta = build_meta(source.name, raw.events, read.header, raw.threads)
+    threads = {
+        where: name
+        for where, name in raw.threads.items()
+        if not raw.processes.get(where[0], "").startswith(f"{cats.OWN}: ")
+    }
+    meta = build_meta(source.name, raw.events, read.header, threads)
     note_doubts(findings, frames, events, meta)
     return Trace(
         **frames,
