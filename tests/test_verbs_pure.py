@@ -30,6 +30,9 @@ VERBS: dict[str, Verb] = {
     "idle_gaps": sk.idle_gaps,
     "top_kernels": sk.top_kernels,
     "launch_floor": sk.launch_floor,
+    "collectives": lambda trace: sk.collectives(sk.load_ranks({0: trace})),
+    "stragglers": lambda trace: sk.stragglers(sk.load_ranks({0: trace})),
+    "diff": lambda trace: sk.diff(trace, loaded()).works,
     "graph": sk.graph,
 }
 
