@@ -59,7 +59,7 @@ def annotate(trace: Trace, path: str | os.PathLike[str]) -> Path:
     ending = None if len(trace.health.filter(faulty)) else find_ending(source)
     if ending is None:
         raise SaveError.damaged_source(source.name)
-    added = list(tracks(trace, has_arrows=ending.has_arrows))
+    added = tracks(trace, has_arrows=ending.has_arrows)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         _write(partial, target.suffix.lower(), with_more(source, ending.at, added))

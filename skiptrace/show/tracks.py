@@ -26,6 +26,8 @@ CAUSE_COLOURS = {
     "unknown": "generic_work",
 }  # fmt: skip
 """Cause of a gap -> one of the names of colours that trace viewers know."""
+_AT_ONCE = 50_000
+"""Events that are text at a time."""
 _SIDE_COLOURS = {"host": "thread_state_running", "device": "good", "latency": "yellow"}
 _VERDICT_COLOURS = {"cpu": "thread_state_running", "gpu": "good", "balanced": "yellow"}
 
@@ -46,7 +48,7 @@ def tracks(trace: Trace, *, has_arrows: bool) -> Iterator[bytes]:
         _arrows(trace, has_arrows=has_arrows),
     ]
     yield _lines(_names(pids, made))
-    yield from (_lines(frame) for frame in made if len(frame))
+    yield from (_lines(part) for frame in made for part in frame.iter_slices(_AT_ONCE) if len(part))
 
 
 def _lines(frame: pl.DataFrame) -> bytes:
@@ -104,8 +106,14 @@ def _lanes(start: pl.Series, dur: pl.Series) -> pl.Series:
 
 
 def _path(trace: Trace, pid: int) -> pl.DataFrame:
-    found = critical_path(trace)
-    pieces = found.frame.filter(pl.col("dur_ns") > 0)
+    # Pieces that differ in the Python frame alone are one: there may be a million of them.
+    one = ("step", "kind", "side", "op", "kernel", "work")
+    pieces = (
+        critical_path(trace)
+        .frame.filter(pl.col("dur_ns") > 0)
+        .group_by(pl.struct(one).rle_id().alias("run"), maintain_order=True)
+        .agg(pl.col("start_ns", *one).first(), pl.col("dur_ns").sum())
+    )
     steps = pieces.group_by("step", maintain_order=True).agg(
         pl.col("start_ns").first(), pl.col("dur_ns").sum()
     )
@@ -117,7 +125,7 @@ def _path(trace: Trace, pid: int) -> pl.DataFrame:
             "X", pid, tid=pl.col("lane"), ts=pl.col("start_ns"), dur=pl.col("dur_ns"),
             name=pl.coalesce("kernel", "op", "kind"),
             cname=pl.col("side").replace_strict(_SIDE_COLOURS, return_dtype=pl.String),
-            args=pl.struct("kind", "op", "python", "step"),
+            args=pl.struct("kind", "op", "step", "work"),
         )
     )  # fmt: skip
 
