@@ -39,6 +39,7 @@ from skiptrace.predict.profiler_cost import Cost, ProfilerCost
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
+from skiptrace.show.annotate import annotate
 
 Trace.save = _save  # type: ignore[method-assign]
 Trace.__sub__ = _subtract  # type: ignore[method-assign]
@@ -64,6 +65,7 @@ __all__ = [
     "Tree",
     "WhatIf",
     "advise",
+    "annotate",
     "boundedness",
     "breakdown",
     "collectives",

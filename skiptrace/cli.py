@@ -19,7 +19,9 @@ from skiptrace.errors import (
     TraceWarning,
     UnknownKeyError,
 )
+from skiptrace.measure.diff import diff
 from skiptrace.measure.fusion import fusion
+from skiptrace.measure.ranks import load_ranks
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.compare_sweeps import compare_sweeps
@@ -27,7 +29,8 @@ from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.wanted import PIECES
 from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.read.source import Progress
-from skiptrace.show import results
+from skiptrace.show import results, several
+from skiptrace.show.annotate import annotate
 from skiptrace.show.listing import LISTINGS, listing_dict, print_listing
 from skiptrace.show.report import build_report
 
@@ -149,6 +152,19 @@ def _parser() -> argparse.ArgumentParser:
     curve = command("sweep", _sweep, "figures over batch size, say, and where they turn")
     curve.add_argument("pattern", metavar="PATTERN", help="'runs/gpt2_b{batch}_s512.json.gz'")
     curve.add_argument("--by", metavar="NAME", help="name of the parameter")
+    ranked = command("ranks", _ranks, "ranks together: clocks, collectives, who makes whom wait")
+    ranked.add_argument(
+        "traces", metavar="TRACE", nargs="+", help="a folder of traces, or a trace of each rank"
+    )
+    two = command("diff", _diff, "what changed from one trace to another")
+    two.add_argument("before", metavar="BEFORE", help="a trace")
+    two.add_argument("after", metavar="AFTER", help="another")
+    marked = command("annotate", _annotate, "the trace with tracks for Perfetto")
+    marked.add_argument("trace", metavar="TRACE", help="a trace file")
+    marked.add_argument("out", metavar="OUT", help="the file to write: .json, .json.gz, .json.zst")
+    marked.add_argument("--step", metavar="K", help="tracks of one step alone")
+    for one in (two, marked):
+        one.add_argument("--steps", metavar="PATTERN", help="what a step is, as for report")
     pair = command("compare", _compare, "the same sweep on several platforms")
     pair.add_argument(
         "sweeps", metavar="NAME=PATTERN", nargs="+", help="H100='h100/gpt2_b{batch}.json.gz'"
@@ -243,6 +259,30 @@ def _compare(arguments: argparse.Namespace) -> None:
     if arguments.json:
         return _json(results.comparison_dict(found))
     return results.print_comparison(found, _console())
+
+
+def _ranks(arguments: argparse.Namespace) -> None:
+    given = arguments.traces
+    ranks = load_ranks(given[0] if len(given) == 1 and Path(given[0]).is_dir() else given)
+    if arguments.json:
+        return _json(several.ranks_dict(ranks))
+    return several.print_ranks(ranks, _console())
+
+
+def _diff(arguments: argparse.Namespace) -> None:
+    before, after = (load(p, steps=arguments.steps) for p in (arguments.before, arguments.after))
+    found = diff(before, after)
+    if arguments.json:
+        return _json(several.diff_dict(found))
+    return several.print_diff(found, _console())
+
+
+def _annotate(arguments: argparse.Namespace) -> None:
+    written = str(annotate(_load(arguments), arguments.out))
+    if arguments.json:
+        return _json({"schema": "skiptrace.annotate/1", "path": written})
+    print(written)
+    return None
 
 
 def _load(arguments: argparse.Namespace) -> Trace:

@@ -143,6 +143,27 @@ class SaveError(SkiptraceError):
         """A value of a decoded trace that no JSON file could hold."""
         return cls(f"{what} cannot be saved: {reason}. A trace holds what JSON can hold.")
 
+    @classmethod
+    def own_source(cls, path: str) -> SaveError:
+        """The file that is being read."""
+        return cls(f"{path}: not written: it is the trace itself. Give another path.")
+
+    @classmethod
+    def no_source(cls, folder: str) -> SaveError:
+        """A saved trace has frames, not its file's text."""
+        return cls(
+            f"{folder}: a saved trace has no text to write again. Load the trace file itself, and "
+            "annotate that."
+        )
+
+    @classmethod
+    def damaged_source(cls, source: str) -> SaveError:
+        """A text that skiptrace had to repair, or that does not close what it opens."""
+        return cls(
+            f"{source}: the file is damaged (see trace.health), so it cannot be written again "
+            "unchanged with more behind it."
+        )
+
 
 class MissingDependencyError(SkiptraceError, ImportError):
     """An optional package is needed and not installed."""

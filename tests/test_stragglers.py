@@ -58,8 +58,8 @@ def test_the_late_ranks_device_its_host_and_its_launch() -> None:
         (1, 0, "sync", "aten::item", None): 5_000,
         (1, 0, "python", None, None): 10_000,
         (1, 0, "operator", "c10d::allreduce_", None): 2_000,
-        (1, 0, "launch", None, None): 3_000,
-        (1, 0, "dependency", None, None): 5_000,
+        (1, 0, "launch", "c10d::allreduce_", None): 3_000,
+        (1, 0, "dependency", "c10d::allreduce_", None): 5_000,
     }
 
 

@@ -61,6 +61,7 @@ def communications(trace: Trace, rank: int) -> pl.DataFrame:
         "device", "stream", "start_ns", "dur_ns", "name", work="id"
     ).with_columns(
         *(link_to_row(launches[c], row).alias(c) for c in ("step", "pid", "tid")),
+        link_to_row(launches["op"], row).alias("launch_op"),
         link_to_row(launches["start_ns"], row).alias("call_ns"),
         link_to_row(launches["start_ns"] + launches["dur_ns"], row).alias("return_ns"),
         rank=pl.lit(rank, pl.Int64),

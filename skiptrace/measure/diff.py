@@ -177,20 +177,23 @@ def _compared(
 ) -> pl.DataFrame:
     """A row a pair: both ids and names, each amount before and after, and what became of it."""
     sides = {"before": (before, pairs.before), "after": (after, pairs.after)}
-    columns: dict[str, pl.Series] = {"match": pairs.match}
+    # As it is after; of what was removed, as it was before.
+    last = np.where(pairs.after >= 0, pairs.after, len(after) + pairs.before)
+    columns: dict[str, pl.Series] = {
+        name: pl.concat([after[name], before[name]]).gather(last)
+        for name in ("name", "path", "kind")
+        if name in before.columns
+    }
+    columns |= {"match": pairs.match, "name_before": link_to_row(before["name"], pairs.before)}
     for which, (frame, row) in sides.items():
         columns[which] = link_to_row(frame["id"], row)
-        for name in {"name", "path", "kind"} & set(frame.columns):
-            columns[f"{name}_{which}"] = link_to_row(frame[name], row)
         for name in amounts:
             columns[f"{name}_{which}_ns"] = link_to_row(frame[f"{name}_ns"], row)
     found = pl.DataFrame(list(columns.values()), schema=list(columns))
-    both = [name for name in ("name", "path", "kind") if f"{name}_before" in columns]
     one, two = (pl.col(f"{amounts[0]}_{which}_ns") for which in sides)
     change = two.fill_null(0) - one.fill_null(0)
     beyond = change.abs() > CHANGED * pl.max_horizontal(one, two)
     return found.with_columns(
-        *(pl.coalesce(f"{name}_after", f"{name}_before").alias(name) for name in both),
         *(
             (
                 pl.col(f"{name}_after_ns").fill_null(0) - pl.col(f"{name}_before_ns").fill_null(0)

@@ -44,28 +44,53 @@ def pair(before: pl.DataFrame, after: pl.DataFrame, rounds: dict[str, Sequence[s
     Parameters
     ----------
     before, after
-        In the order that counts; nulls are equal.
+        In the order that counts; key columns are texts, and nulls are equal.
     rounds
         Name -> key columns; each round pairs what those before it left.
     """
-    left = [frame.with_row_index("row").cast({"row": pl.Int64}) for frame in (before, after)]
-    found, names = [], []
+    codes = {
+        key: _codes(before[key], after[key])
+        for key in dict.fromkeys(key for keys in rounds.values() for key in keys)
+    }
+    left = [np.arange(len(before)), np.arange(len(after))]
+    found: list[tuple[Ints, Ints]] = []
+    names: list[pl.Series] = []
     for name, keys in rounds.items():
-        counted = [side.with_columns(n=pl.int_range(pl.len()).over(*keys)) for side in left]
-        both = counted[0].join(
-            counted[1], on=[*keys, "n"], nulls_equal=True, maintain_order="left"
-        ).select(before="row", after="row_right")  # fmt: skip
-        found.append(both)
-        names += [name] * len(both)
-        left = [
-            side.filter(~pl.Series(np.isin(side["row"].to_numpy(), both[which].to_numpy())))
-            for side, which in zip(left, ("before", "after"), strict=True)
-        ]
-    paired = pl.concat(found)
-    removed, added = (side["row"].to_numpy() for side in left)
-    nothing = [np.full(len(one), -1, np.int64) for one in (removed, added)]
+        one, two = _same(*(_mixed([codes[key][i] for key in keys], left[i]) for i in (0, 1)))
+        found.append((left[0][one], left[1][two]))
+        names.append(pl.repeat(name, len(one), dtype=pl.String, eager=True))
+        left = [np.delete(rows, paired) for rows, paired in zip(left, (one, two), strict=True)]
+    nothing = [np.full(len(rows), -1, np.int64) for rows in left]
+    alone = pl.repeat(None, sum(map(len, left)), dtype=pl.String, eager=True)
     return Pairs(
-        np.concatenate((paired["before"].to_numpy(), removed, nothing[1])),
-        np.concatenate((paired["after"].to_numpy(), nothing[0], added)),
-        pl.Series("match", [*names, *[None] * (len(removed) + len(added))], dtype=pl.String),
+        np.concatenate((*(one for one, _ in found), left[0], nothing[1])),
+        np.concatenate((*(two for _, two in found), nothing[0], left[1])),
+        pl.concat([*names, alone]).alias("match"),
     )
+
+
+def _codes(before: pl.Series, after: pl.Series) -> tuple[Ints, Ints]:
+    """A number for each text, the same on both sides; 0 for null."""
+    both = pl.concat([before, after]).cast(pl.Categorical).to_physical().cast(pl.Int64)
+    numbers = (both + 1).fill_null(0).to_numpy()
+    return numbers[: len(before)], numbers[len(before) :]
+
+
+def _mixed(codes: list[Ints], rows: Ints) -> Ints:
+    """One number for the codes of a row; a trace has fewer than 2**31 different texts."""
+    mixed = codes[0][rows]
+    for more in codes[1:]:
+        mixed = (mixed << 31) | more[rows]
+    return mixed
+
+
+def _same(before: Ints, after: Ints) -> tuple[Ints, Ints]:
+    """Places of the n-th of a number on both sides, for every number and n that both have."""
+    orders = [np.argsort(numbers, kind="stable") for numbers in (before, after)]
+    sorted_ = [numbers[order] for numbers, order in zip((before, after), orders, strict=True)]
+    first = np.searchsorted(sorted_[0], sorted_[1], side="left")
+    nth = np.arange(len(after)) - np.searchsorted(sorted_[1], sorted_[1], side="left")
+    place = first + nth
+    there = place < len(before)
+    there[there] = sorted_[0][place[there]] == sorted_[1][there]
+    return orders[0][place[there]], orders[1][there]

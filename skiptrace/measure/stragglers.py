@@ -104,10 +104,11 @@ def _on_host(trace: Trace, waits: pl.DataFrame, low: Ints, high: Ints) -> list[p
     linked = waits["call_ns"].is_not_null().to_numpy()
     call = np.clip(waits["call_ns"].fill_null(0).to_numpy(), low, high)
     back = np.clip(waits["return_ns"].fill_null(0).to_numpy(), call, high)
+    around = names_of(trace.whole.ops, waits["launch_op"])
     parts = [
         _rows(waits, np.where(linked, 0, high - low), "unknown"),
-        _rows(waits, np.where(linked, back - call, 0), "launch"),
-        _rows(waits, np.where(linked, high - back, 0), "dependency"),
+        _rows(waits, np.where(linked, back - call, 0), "launch", around),
+        _rows(waits, np.where(linked, high - back, 0), "dependency", around),
     ]
     activities = thread_activities(trace, host_of(trace))
     nest = Nest(trace.whole.ops)

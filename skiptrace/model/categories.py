@@ -23,7 +23,9 @@ CALL_SUFFIXES = ("_runtime", "_driver")
 LEGACY_CALLS = ("Runtime", "Driver")
 OVERHEAD = ("overhead",)
 SYNCS = ("cuda_sync",)
-UNUSED = ("gpu_user_annotation", "cuda_event", "Trace")
+OWN = "skiptrace"
+"""Category of the tracks that `sk.annotate` adds."""
+UNUSED = ("gpu_user_annotation", "cuda_event", "Trace", OWN)
 """Understood, and not part of any figure."""
 
 STEP_NAME = r"^ProfilerStep#\d+$"

@@ -172,7 +172,12 @@ def _build(
         "python": conform(events.python, SCHEMA["python"]),
         "steps": steps,
     }
-    meta = build_meta(source.name, raw.events, read.header, raw.threads)
+    threads = {
+        where: name
+        for where, name in raw.threads.items()
+        if not raw.processes.get(where[0], "").startswith(f"{cats.OWN}: ")
+    }
+    meta = build_meta(source.name, raw.events, read.header, threads)
     note_doubts(findings, frames, events, meta)
     return Trace(
         **frames,

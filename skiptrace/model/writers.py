@@ -16,7 +16,9 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
+from skiptrace.model.categories import OWN
 from skiptrace.read.columns import RawEvents
+from skiptrace.read.rows import Codes
 
 
 class Writer(NamedTuple):
@@ -58,8 +60,15 @@ _OP, _PYTHON, _CALL, _KERNEL, _COPY, _FILL, _DERIVED = range(len(_CATEGORIES))
 def _is_xla(raw: RawEvents) -> bool:
     if not any(_XLA_PROCESS.search(name) for name in raw.processes.values()):
         return False
-    cat = raw.codes.get("cat")
-    return cat is None or not (cat >= 0).any()
+    return not (_written(raw) >= 0).any()
+
+
+def _written(raw: RawEvents) -> Codes:
+    """Codes of the categories in the file, but for those of the tracks that skiptrace adds."""
+    none = np.full(len(raw.ids), -1, np.int32)
+    cat = raw.codes.get("cat", none)
+    own = np.append((raw.texts == OWN).to_numpy(), False)
+    return np.where(own[cat], none, cat)
 
 
 def _translate_xla(raw: RawEvents) -> None:
@@ -84,7 +93,8 @@ def _translate_xla(raw: RawEvents) -> None:
             cat[rows] = _work_categories(raw, rows)
     for column, values in (("device", device), ("stream", stream)):
         raw.numbers[column], raw.null[column] = values, values < 0
-    raw.codes["cat"] = np.where(cat >= 0, cat + len(raw.texts), -1).astype(np.int32)
+    written = raw.codes.get("cat", np.full(len(raw.ids), -1, np.int32))
+    raw.codes["cat"] = np.where(cat >= 0, cat + len(raw.texts), written).astype(np.int32)
     raw.texts = raw.texts.append(pl.Series(_CATEGORIES))
 
 
