@@ -94,7 +94,10 @@ def _known_ops(trace: Trace) -> pl.DataFrame:
     whole = trace.whole
     ops = whole.ops.select("id", "name")
     names = ops["name"].drop_nulls().unique()
-    ops = ops.filter(pl.col("name").is_in(names.filter(names.is_in(list(FORMULAS))).implode()))
+    with_formula = names.filter(names.is_in(list(FORMULAS)))
+    if DIMS not in whole.mentioned:  # then no formula has anything to go by
+        with_formula = with_formula.clear()
+    ops = ops.filter(pl.col("name").is_in(with_formula.implode()))
     found = recorded(trace, ops["id"], (DIMS, _TYPES, _VALUES, _FLOPS), marked=DIMS)
     ops = ops.with_columns(
         pl.Series(key, [orjson.dumps(v).decode() for v in found[key]], dtype=pl.String)

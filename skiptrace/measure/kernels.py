@@ -12,7 +12,7 @@ from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.recorded import OCCUPANCY, numbers, recorded, shapes, triples
 from skiptrace.measure.summary import own_work
 from skiptrace.measure.tklqt import names_of
-from skiptrace.model.kernel_classes import COMMUNICATION, Classes, classes_of, is_communication
+from skiptrace.model.kernel_classes import COMMUNICATION, Classes, classes_of
 from skiptrace.model.modules import modules_at
 from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.rounding import mean_of, median, p95, share_of
@@ -118,8 +118,11 @@ def _key(
             column = pl.repeat(ALL, len(frame), dtype=pl.String, eager=True)
         case "class":
             column = classes_of(frame["name"], classes)
+            collectives = trace.whole.collectives
+            if not len(collectives):
+                return column.alias(key)
             column = pl.select(
-                pl.when(pl.Series(is_communication(trace, frame, classes)))
+                pl.when(frame["id"].is_in(collectives.implode()))
                 .then(pl.lit(COMMUNICATION)).otherwise(column)
             ).to_series()  # fmt: skip
         case "op" | "root_op":

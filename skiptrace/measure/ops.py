@@ -77,10 +77,12 @@ def _host(trace: Trace, keys: list[str]) -> pl.DataFrame:
     """A row an operator, with its keys and what it adds to their sums."""
     near = _near(trace)
     nest = Nest(near)
-    own = rows_of(near["id"], trace.ops["id"])
+    whole = near is trace.ops
+    own = np.arange(len(near)) if whole else rows_of(near["id"], trace.ops["id"])
     frame = trace.ops
     for key in keys:
-        frame = frame.with_columns(_key(trace, frame, frame["id"], key))
+        own_key = frame["name"] if key == "name" else _key(trace, frame, frame["id"], key)
+        frame = frame.with_columns(own_key.alias(key))
     place = np.empty(len(near), np.int64)
     place[nest.order] = np.arange(len(near))
     fresh, top = _union_parts(frame, keys, np.argsort(place[own]))
