@@ -1,0 +1,24 @@
+"""Every error the library raises: what is wrong, where, and what to do about it."""
+
+from skiptrace.errors.base import MissingDependencyError, SkiptraceError, TraceWarning
+from skiptrace.errors.files import MANIFEST, ReadError, SaveError
+from skiptrace.errors.questions import FloorError, RulesError, StepError, UnknownKeyError
+from skiptrace.errors.several import RanksError, SweepError
+
+__all__ = [
+    "MANIFEST",
+    "FloorError",
+    "MissingDependencyError",
+    "RanksError",
+    "ReadError",
+    "RulesError",
+    "SaveError",
+    "SkiptraceError",
+    "StepError",
+    "SweepError",
+    "TraceWarning",
+    "UnknownKeyError",
+]
+
+for _public in __all__[1:]:  # where people find them, which is what a traceback should say
+    globals()[_public].__module__ = __name__
