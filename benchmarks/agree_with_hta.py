@@ -27,7 +27,7 @@ import orjson
 import polars as pl
 
 import skiptrace as sk
-from skiptrace.intervals import total, union
+from skiptrace.intervals import Intervals, intersect, total, union
 from skiptrace.model.kernel_classes import is_communication
 
 LARGE = 10_000_000
@@ -146,7 +146,7 @@ def ours(trace: sk.Trace, work: pl.DataFrame) -> dict[str, Any]:
         "span": int(end.max() - start.min()),
         "busy": busy,
         "compute": _union(compute),
-        "overlap": _overlap(trace),
+        "overlap": _overlap(compute, work.filter(communicates)),
         "kernels": dict(work.group_by("name").agg(pl.col("dur_ns").sum()).rows()),
         "calls": {corr: call for corr, (call, _) in delays.items()},
         "delays": {corr: delay for corr, (_, delay) in delays.items()},
@@ -160,15 +160,18 @@ def ours(trace: sk.Trace, work: pl.DataFrame) -> dict[str, Any]:
 
 
 def _union(work: pl.DataFrame) -> int:
+    return total(_intervals(work))
+
+
+def _overlap(compute: pl.DataFrame, communication: pl.DataFrame) -> float | None:
+    both = total(intersect(*(_intervals(work) for work in (compute, communication))))
+    whole = _union(communication)
+    return both / whole if whole else None
+
+
+def _intervals(work: pl.DataFrame) -> Intervals:
     start = work["start_ns"].to_numpy()
-    return total(union(start, start + work["dur_ns"].to_numpy()))
-
-
-def _overlap(trace: sk.Trace) -> float | None:
-    frame = sk.breakdown(trace, "trace")
-    parts = frame.select(pl.col("overlap_ns", "communication_ns").sum())
-    overlap, communication = parts.row(0)
-    return overlap / communication if communication else None
+    return union(start, start + work["dur_ns"].to_numpy())
 
 
 def theirs(answer: Answer) -> dict[str, Any]:
@@ -242,8 +245,8 @@ def why(trace: sk.Trace, name: str, answers: tuple[Answer, Answer]) -> str:
     for reason, holds in (
         ("host", bool(trace.ops["name"].is_in(trace.work["name"].unique().implode()).any())),
         ("sync", len(trace.whole.syncs) > 0),
-        ("floats", max(map(abs, trace.work["start_ns"].to_list())) > 1000 * 2**50),
         ("graph", bool((trace.launches["works"] > 1).any())),
+        ("floats", _is_coarse(trace.work["start_ns"])),
         ("devices", trace.work["device"].n_unique() > 1),
         ("clocks", name == "queue" and "negative_launch_time" in trace.health["kind"]),
         ("order", name == "idle" and "overlapping_work" in trace.health["kind"]),
@@ -263,6 +266,11 @@ NAMED = (
     r"^(?:cudaLaunchKernel(?:ExC)?|cuLaunchKernel(?:Ex)?|(?:cuda|hip)Mem(?:cpy|set)Async"
     r"|hipLaunchKernel|hipExtModuleLaunchKernel|hipMemcpyWithStream)$"
 )
+
+
+def _is_coarse(starts: pl.Series) -> bool:
+    """Fractions of microseconds that count from 1970: a float has steps of 250 ns there."""
+    return bool((starts.abs() > 1000 * 2**50).any()) and bool((starts % 1000 != 0).any())
 
 
 def _unnamed(trace: sk.Trace) -> bool:
