@@ -82,7 +82,9 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
 FRAME_VERBS = {
     "summary": sk.summary, "tklqt": sk.tklqt, "idle_gaps": sk.idle_gaps,
     "idle_causes": sk.idle_causes, "boundedness": sk.boundedness, "top_kernels": sk.top_kernels,
-    "advise": sk.advise,
+    "advise": sk.advise, "breakdown": sk.breakdown, "kernels": sk.kernels, "ops": sk.ops,
+    "step_time": sk.step_time, "sm_efficiency": sk.sm_efficiency, "efficiency": sk.efficiency,
+    "launch_outliers": sk.launch_outliers,
 }  # fmt: skip
 
 

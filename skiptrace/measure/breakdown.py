@@ -10,6 +10,7 @@ import polars as pl
 from skiptrace.intervals import Ints, overlap
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.summary import device_busy, own_work
 from skiptrace.model.kernel_classes import Classes, is_communication
 from skiptrace.model.rounding import share_of
@@ -21,6 +22,7 @@ from skiptrace.model.trace import Trace
 COMPUTE, COMMUNICATION, COPY = range(3)
 
 
+@over_ranks
 def breakdown(trace: Trace, by: str = "step", *, classes: Classes | None = None) -> pl.DataFrame:
     """Device time as compute, communication (overlapped and exposed), copies and idle time.
 

@@ -13,6 +13,7 @@ from skiptrace.intervals import Ints
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.flops import FORMULAS, bytes_of, dtype_of, work_of
 from skiptrace.measure.peaks import PEAKS, Peak
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.recorded import DIMS, numbers, recorded
 from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.breakdowns import EFFICIENCY
@@ -22,6 +23,7 @@ from skiptrace.model.trace import Trace
 _TYPES, _VALUES, _FLOPS = "Input type", "Concrete Inputs", "flops"
 
 
+@over_ranks
 def efficiency(trace: Trace, *, peak: Peak | None = None) -> pl.DataFrame:
     """Achieved operations and bytes per second by operator and shape, and the roofline side.
 

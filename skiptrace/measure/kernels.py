@@ -9,6 +9,7 @@ import polars as pl
 from skiptrace.intervals import Ints
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.recorded import OCCUPANCY, numbers, recorded, shapes, triples
 from skiptrace.measure.summary import own_work
 from skiptrace.measure.tklqt import names_of
@@ -22,6 +23,7 @@ from skiptrace.model.steps import ALL
 from skiptrace.model.trace import Trace
 
 
+@over_ranks
 def kernels(
     trace: Trace,
     by: str | Sequence[str] = "name",

@@ -7,6 +7,7 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.modules import modules_at
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
@@ -16,6 +17,7 @@ from skiptrace.model.trace import Trace
 from skiptrace.thresholds import LONG_CALL, LONG_DELAY
 
 
+@over_ranks
 def launch_outliers(
     trace: Trace, *, call_ns: int = LONG_CALL, delay_ns: int = LONG_DELAY
 ) -> pl.DataFrame:

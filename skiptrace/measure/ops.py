@@ -10,6 +10,7 @@ import polars as pl
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.recorded import shapes
 from skiptrace.measure.summary import own_work
 from skiptrace.measure.tklqt import names_of
@@ -24,6 +25,7 @@ from skiptrace.model.trace import Trace
 _SUMS = ("count", "self_ns", "total_ns", "launches", "device_ns", "device_total_ns")
 
 
+@over_ranks
 def ops(trace: Trace, by: str | Sequence[str] = "name") -> pl.DataFrame:
     """Host self and total time of operators, and the device time under them.
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from skiptrace.intervals import Ints, overlap, union
 from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.recorded import OCCUPANCY, numbers, recorded
 from skiptrace.measure.step_time import step_extents
 from skiptrace.model.schema.breakdowns import SM_EFFICIENCY
@@ -16,6 +17,7 @@ from skiptrace.model.trace import Trace
 BLOCKS = "blocks per SM"
 
 
+@over_ranks
 def sm_efficiency(trace: Trace) -> pl.DataFrame:
     """Utilisation, estimated SM efficiency and estimated occupancy, a row a step and device.
 

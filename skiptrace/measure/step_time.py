@@ -8,6 +8,7 @@ import polars as pl
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, union
 from skiptrace.measure.behaviour import named
 from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.categories import DATALOADER, STEP_NAME
 from skiptrace.model.kernel_classes import Classes, is_communication
 from skiptrace.model.nesting import link_to_row, rows_of
@@ -20,6 +21,7 @@ HOST_COLLECTIVES = r"^(?:nccl|gloo):"
 """Operators and annotations of the host that are communication."""
 
 
+@over_ranks
 def step_time(trace: Trace, *, classes: Classes | None = None) -> pl.DataFrame:
     """Wall time of each step by what went on, each moment in the first that holds.
 
