@@ -26,6 +26,12 @@ LEFT_OUT = "python_function"
 REPORT = ("tklqt", "summary", "idle_gaps", "idle_causes", "boundedness", "fusion")
 
 
+BREAKDOWNS = (
+    "breakdown", "step_time", "kernels", "ops", "launch_outliers", "queue_depth", "copy_bandwidth",
+    "efficiency", "memory",
+)  # fmt: skip
+
+
 class NotThereError(Exception):
     """What the case measures does not exist in the library at hand."""
 
@@ -107,6 +113,25 @@ def verbs(path: Path) -> Figures:
     """All verbs of a report on a loaded trace."""
     trace = _load(path)[0]
     return timed(lambda: [_verb(name, trace) for name in REPORT])[1]
+
+
+def without_replay(path: Path) -> Figures:
+    """The same verbs, of `boundedness` only the evidence, which `summary` has: no replay."""
+    trace = _load(path)[0]
+    names = ["summary" if name == "boundedness" else name for name in REPORT]
+    return timed(lambda: [_verb(name, trace) for name in names])[1]
+
+
+def breakdowns(path: Path) -> Figures:
+    """Breakdowns, kernels, operators, queues and the like, and the call tree of one step."""
+    import skiptrace as sk
+
+    trace = _load(path)[0]
+
+    def every() -> Any:
+        return [_verb(name, trace) for name in BREAKDOWNS], sk.tree(trace, -1)
+
+    return timed(every)[1]
 
 
 def _verb(name: str, trace: Any) -> Any:
@@ -199,7 +224,8 @@ def hta(path: Path) -> Figures:
 CASES: dict[str, Callable[[Path], Figures]] = {
     case.__name__: case
     for case in (
-        orjson_loads, load, save, reload, no_python, verbs, graph, graph_step, bare_graph,
+        orjson_loads, load, save, reload, no_python, verbs, without_replay,
+        breakdowns, graph, graph_step, bare_graph,
         report, hta,
     )
 } | {name: verb(name) for name in REPORT}  # fmt: skip

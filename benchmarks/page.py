@@ -134,8 +134,8 @@ GOALS = (
         1.25, "at most 1.25 ×",
     ),
     Goal(
-        "all verbs of a report together, against the load",
-        lambda r: r.ratio("verbs", ("decode", "verbs"), ("decode", "load")),
+        "all verbs of a report together, against the load, without the replay in `boundedness`",
+        lambda r: r.ratio("verbs", ("decode", "without_replay"), ("decode", "load")),
         0.25, "at most 0.25 ×",
     ),
     Goal(

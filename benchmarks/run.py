@@ -56,7 +56,7 @@ GROUPS: dict[str, list[tuple[str, str]]] = {
     "memory": [("decode 4 GB", "load")],
     "growth": [(f, "load") for f in ("part", "part x 4", "part x 20")],
     "gzip": [("decode", "load"), (PACKED, "load")],
-    "verbs": [("decode", c) for c in ("load", "verbs", *REPORT)],
+    "verbs": [("decode", c) for c in ("load", "verbs", "without_replay", "breakdowns", *REPORT)],
     "graph": [("decode", "bare_graph"), ("decode", "graph"), ("decode 1 GB", "graph_step")],
     "save": [("decode", c) for c in ("load", "save", "reload")],
     "leave out": [("stacks", c) for c in ("load", "no_python")],

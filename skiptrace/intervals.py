@@ -175,22 +175,35 @@ def distinct(values: Ints) -> Ints:
     return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]
 
 
+_LOOKS = 3
+"""Places looked at one by one before the tree is climbed."""
+
+
 def last_above(values: Ints, upto: Ints, thresholds: Ints) -> Ints:
     """For each query, the largest ``j <= upto`` with ``values[j] > threshold``, else -1.
 
     With `values` the ends of intervals sorted by start and `upto` the last one started, this is
     the innermost interval still open. A tree of maxima is climbed and descended for all queries
-    at once: O((n + q) log n) worst case, usually settled at the first look.
+    at once: O((n + q) log n) worst case, usually settled at the first looks.
     """
+    found = np.full(len(upto), -1, np.int64)
+    node = upto.astype(np.int64)
+    active = np.flatnonzero(node >= 0)
+    for _ in range(_LOOKS):
+        at = node[active]
+        hit = values[at] > thresholds[active]
+        found[active[hit]] = at[hit]
+        active = active[~hit]
+        node[active] -= 1
+        active = active[node[active] >= 0]
+    if not len(active):
+        return found
     levels = [values]
     while len(levels[-1]) > 1:
         below = levels[-1]
         if len(below) % 2:
             below = np.append(below, np.iinfo(np.int64).min)
         levels.append(np.maximum(below[0::2], below[1::2]))
-    found = np.full(len(upto), -1, np.int64)
-    node = upto.astype(np.int64)
-    active = np.flatnonzero(node >= 0)
     found_at: list[Ints] = []
     for tree in levels:
         at = node[active]

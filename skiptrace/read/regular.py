@@ -27,29 +27,28 @@ class Reader:
         self.layout = layout
         self._templates = Templates()
 
-    def read(self, chunk: bytes) -> Part:
-        """A part from the bytes of whole events.
+    def read(self, text: bytes) -> Part:
+        """A part from the bytes of whole events, with `MARGIN` spaces behind them.
 
         Raises
         ------
         orjson.JSONDecodeError
             They are no JSON.
         """
-        text = chunk + b" " * MARGIN
-        start, end = self.layout.borders(text, len(chunk))
+        start, end = self.layout.borders(text, len(text) - MARGIN)
         matches, left = self._templates.match(text, start, end)
         part = _matched(text, len(start), matches)
         if part is None or len(left) == len(start):
-            return _general(chunk)
+            return _general(text)
         if len(left):
             spans = zip(start[left].tolist(), end[left].tolist(), strict=True)
             pieces = [text[a:b] for a, b in spans]
             # Else what looks like a border may be inside an event, and these no events at all.
             if not self.layout.is_clear and not all(map(is_list, pieces)):
-                return _general(chunk)
+                return _general(text)
             others = _general(self.layout.between.join(pieces))
             if others.events != len(left):
-                return _general(chunk)
+                return _general(text)
             return merged(part, others, left)
         return part
 

@@ -51,17 +51,17 @@ class Selection:
             part.keep(wanted)
         return part
 
-    def thinned(self, chunk: bytes, layout: Layout) -> tuple[bytes, Ints, int]:
+    def thinned(self, text: bytes, layout: Layout) -> tuple[bytes, Ints, int]:
         """The text without most of what is not wanted, found before anything else is.
 
         Returns
         -------
         (whole events, which of the chunk's they are, how many it has)
         """
-        text = chunk + b" " * MARGIN
         words, codes = words_of(text), np.frombuffer(text, np.uint8)
-        start, _ = layout.borders(text, len(chunk))
-        size = np.diff(start, append=len(chunk) + len(layout.between))
+        length = len(text) - MARGIN
+        start, _ = layout.borders(text, length)
+        size = np.diff(start, append=length + len(layout.between))
         wanted = np.ones(len(start), np.bool_)
 
         def of(categories: frozenset[str]) -> Bools:
@@ -94,8 +94,8 @@ class Selection:
             return b"", kept, len(start)
         until = int(start[kept[-1]] + size[kept[-1]]) - len(layout.between)
         return (
-            codes[: len(chunk)][np.repeat(wanted, size)[: len(chunk)]][
-                : None if until >= len(chunk) else -len(layout.between)
+            codes[:length][np.repeat(wanted, size)[:length]][
+                : None if until >= length else -len(layout.between)
             ].tobytes(),
             kept,
             len(start),

@@ -17,6 +17,7 @@ import orjson
 
 from skiptrace.errors import ReadError
 from skiptrace.read.decode import events_and_header, fault_of, is_list, loads, no_gc
+from skiptrace.read.digits import MARGIN
 from skiptrace.read.faults import Fault
 from skiptrace.read.layout import Layout, find_layout, first_event
 from skiptrace.read.regular import Reader
@@ -27,6 +28,9 @@ from skiptrace.read.source import Progress, Source
 
 BLOCK = 1 << 22
 """Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
+
+PADDING = b" " * MARGIN
+"""Stands behind the events of a chunk, so that they can be looked at eight bytes at a time."""
 
 EVERYTHING = Selection()
 
@@ -54,7 +58,8 @@ class Way(NamedTuple, Generic[T]):
     """What is made of events."""
 
     of_layout: Callable[[Layout], Callable[[bytes], T]]
-    """Of the bytes of whole events; raises `orjson.JSONDecodeError` where these are no JSON."""
+    """Of the bytes of whole events and `PADDING`; raises `orjson.JSONDecodeError` where these are
+    no JSON."""
     of_events: Callable[[list[Any]], T]
     """Of decoded events."""
 
@@ -80,7 +85,7 @@ def read_parts(
         def read(chunk: bytes) -> Part:
             if selection and layout.head:
                 text, kept, events = selection.thinned(chunk, layout)
-                part = reader.read(text) if text else from_decoded([])
+                part = reader.read(text + PADDING) if text else from_decoded([])
                 return selection.rows(part.among(kept, events))
             return selection.rows(reader.read(chunk))
 
@@ -205,6 +210,7 @@ def _one(
     except orjson.JSONDecodeError:
         if not mendable:
             raise UnfitError from None
+    chunk = chunk[:-MARGIN]
     if _has_ended(chunk):
         raise UnfitError
     mended = mend(chunk, at, is_run=True)
@@ -224,26 +230,34 @@ def _has_ended(chunk: bytes) -> bool:
 def _chunks(
     data: bytes, at: int, blocks: Iterator[bytes], layout: Layout
 ) -> Iterator[tuple[bytes, int, bool]]:
-    """Whole events without what separates the chunks, and where they start; last what remains."""
-    separator = layout.separator
-    waiting: list[bytes] = []  # blocks without a separator, joined once one is found
+    """Whole events without what separates the chunks, and where they start; last what remains.
+
+    Behind the events of a chunk there is `PADDING`: each is copied once.
+    """
+    separator, between = layout.separator, len(layout.between)
+    less = len(separator) - 1
+    waiting: list[bytes] = []  # what is in no chunk yet, without a separator
+    edge = b""  # where that ends: a separator may lie across the border
     for more in blocks:
         cut = data.rfind(separator)
+        if cut < 0 and separator in edge + data[:less]:
+            data = b"".join((*waiting, data))
+            waiting, cut = [], data.rfind(separator)
         if cut < 0:
-            keep = max(len(data) - len(separator), 0)  # a separator may lie across the border
-            waiting.append(data[:keep])
-            data = data[keep:] + more
-            continue
-        chunk = b"".join((*waiting, data[: cut + 1]))
-        yield chunk, at, False
-        at += len(chunk) + len(layout.between)
-        waiting.clear()
-        data = data[cut + 1 + len(layout.between) :] + more
+            waiting.append(data)
+            edge = (edge + data)[-less:]
+        else:
+            chunk = b"".join((*waiting, memoryview(data)[: cut + 1], PADDING))
+            yield chunk, at, False
+            at += len(chunk) - MARGIN + between
+            waiting = [data[cut + 1 + between :]]
+            edge = waiting[0][-less:]
+        data = more
     data = b"".join((*waiting, data))
     cut = data.rfind(separator) + 1
     # Behind the events there may be other lists, with the same between their objects.
     if cut and is_list(data[:cut]):
-        yield data[:cut], at, False
-        at += cut + len(layout.between)
-        data = data[cut + len(layout.between) :]
+        yield data[:cut] + PADDING, at, False
+        at += cut + between
+        data = data[cut + between :]
     yield data, at, True
