@@ -6,11 +6,12 @@ Both go the same way through a damaged file too, so that an event has one index.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -162,7 +163,7 @@ def _in_blocks(
     if first is None or layout is None:
         raise UnfitError
     of_bytes, mendable = way.of_layout(layout), repair and layout.is_clear
-    workers = cpu_count() or 1
+    workers = _workers()
     parts: list[T] = []
     waiting: deque[Future[tuple[T, list[Fault]]]] = deque()
 
@@ -178,7 +179,7 @@ def _in_blocks(
                 rest, rest_at = chunk, at
             else:
                 waiting.append(pool.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
-            if len(waiting) > workers:  # bounds how much is in memory
+            if len(waiting) > workers + 1:  # bounds how much is in memory
                 take()
         while waiting:
             take()
@@ -195,6 +196,16 @@ def _in_blocks(
             fault.offset += rest_at - first if fault.offset >= first else 0
         faults += mended.faults
     return Read([*parts, way.of_events(events)], header, faults)
+
+
+def _workers() -> int:
+    """Threads that parse, beside the one that reads and unpacks.
+
+    Arrays of a block are worked on in some ten microseconds each, and two threads that hand
+    Python's lock to and fro after each take longer than one. Without such a lock, a core each.
+    """
+    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return 1 if has_lock else (os.cpu_count() or 1)
 
 
 def _one(
