@@ -92,14 +92,10 @@ class Selection:
         kept = np.flatnonzero(wanted)
         if not len(kept):
             return b"", kept, len(start)
-        until = int(start[kept[-1]] + size[kept[-1]]) - len(layout.between)
-        return (
-            codes[:length][np.repeat(wanted, size)[:length]][
-                : None if until >= length else -len(layout.between)
-            ].tobytes(),
-            kept,
-            len(start),
-        )
+        border = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
+        end = start + size - len(layout.between)
+        runs = zip(start[border[::2]].tolist(), end[border[1::2] - 1].tolist(), strict=True)
+        return layout.between.join(text[a:b] for a, b in runs), kept, len(start)
 
     def _far(self, start: Ints, dur: Ints) -> Bools:
         low, high = self.window or INT64
