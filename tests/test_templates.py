@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
+from helpers import fixture_paths
 from hypothesis import given
 from hypothesis import strategies as st
 
+import skiptrace as sk
 from skiptrace.read.columns import assemble
 from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import find_layout
 from skiptrace.read.names import distinct_at
 from skiptrace.read.regular import Reader
-from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
+from skiptrace.read.rows import ASKED_FOR, NUMBERS, TEXTS, from_decoded
 from skiptrace.read.shapes import Field, learn
 
 LINES = """{{
@@ -162,3 +166,21 @@ def test_distinct_bytes_are_told_apart(texts: list[bytes], alike: int) -> None:
     code, found = distinct_at(whole, np.cumsum(length) - length, length)
     assert [found[i] for i in code] == texts
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("path", fixture_paths(), ids=lambda path: path.name)
+def test_what_a_file_mentions_is_found_as_it_is_read(path: Path) -> None:
+    data = gzip.decompress(path.read_bytes())
+    mentioned = {key for key in ASKED_FOR if f'"{key}"'.encode() in data}
+    assert sk.load(data).whole.mentioned == mentioned
+    assert sk.load(orjson.loads(data)).whole.mentioned == mentioned
+
+
+def test_what_only_one_rest_or_odd_event_mentions_is_found_too() -> None:
+    lists = ["1, " * (i % 4) + "1" for i in range(60)]
+    rests = [f'"External id": {i},"x": [{one}], "Ev Idx": {i}' for i, one in enumerate(lists)]
+    plain = [event(i, rest) for i, rest in enumerate(rests)]
+    for odd in ('"External id": 3,"grid": [1], "Ev Idx": 3', '"a\\"b": 1, "grid": [[]]'):
+        events = [*plain, event(99, odd)]
+        assert sk.load(f"[{', '.join(plain)}]".encode()).whole.mentioned == set()
+        assert sk.load(f"[{', '.join(events)}]".encode()).whole.mentioned == {"grid"}

@@ -23,29 +23,6 @@ class SavedArguments(Protocol):
         ...
 
 
-ASKED_FOR = ("Input Dims", "[memory]", "grid")
-"""Arguments and event names for which verbs read a source again."""
-
-
-def mentioned_in(source: Source | SavedArguments) -> frozenset[str]:
-    """Those of `ASKED_FOR` whose text occurs in the source: a search, far cheaper than reading.
-
-    Of a decoded or saved trace all, since nothing is saved by not looking.
-    """
-    if isinstance(source, SavedArguments) or source.is_decoded:
-        return frozenset(ASKED_FOR)
-    left = {key: f'"{key}"'.encode() for key in ASKED_FOR}
-    overlap = max(map(len, left.values())) - 1
-    tail = b""
-    for block in source.blocks(faults=[]):
-        border = tail + block[:overlap]  # a text may lie across two blocks
-        left = {key: text for key, text in left.items() if not (text in block or text in border)}
-        tail = block[-overlap:]
-        if not left:
-            break
-    return frozenset(ASKED_FOR) - frozenset(left)
-
-
 def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | None) -> Rows:
     """One argument of each event of `own` (ids in order) that has it; of None: all, as a dict."""
     if isinstance(source, SavedArguments):

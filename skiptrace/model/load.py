@@ -191,6 +191,7 @@ def _build(
             collectives=events.collectives,
             floors=floors,
             source=source,
+            mentioned=frozenset(raw.mentions),
         ),
     )
 

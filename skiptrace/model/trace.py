@@ -13,13 +13,13 @@ from skiptrace.model.arguments import (
     SavedArguments,
     arguments_frame,
     find_arguments,
-    mentioned_in,
 )
 from skiptrace.model.health import grade_of
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
 from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
 from skiptrace.model.window import Index, Sorted
+from skiptrace.read.rows import ASKED_FOR
 from skiptrace.read.source import Source
 
 
@@ -41,6 +41,8 @@ class Whole:
     """Ids of work that is a collective by its arguments."""
     floors: Floors
     source: Source | SavedArguments
+    mentioned: frozenset[str] = ASKED_FOR
+    """Those of `ASKED_FOR` that the source has: for others no verb reads it again."""
 
     @cached_property
     def index(self) -> Index:
@@ -51,11 +53,6 @@ class Whole:
     def kept(self) -> dict[Any, Any]:
         """What verbs found of the recording once."""
         return {}
-
-    @cached_property
-    def mentioned(self) -> frozenset[str]:
-        """Which of `ASKED_FOR` the source mentions: without one no verb reads it again."""
-        return mentioned_in(self.source)
 
     @cached_property
     def warned(self) -> set[str]:

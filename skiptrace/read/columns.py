@@ -52,6 +52,8 @@ class RawEvents:
     """Oddities by health kind."""
     left_out: int = 0
     """Events that the caller did not want."""
+    mentions: set[str] = field(default_factory=set)
+    """Those of `ASKED_FOR` that the events have; maybe more, never less."""
     not_rows: Counter[str] = field(default_factory=Counter)
     """Events that have no duration, by phase."""
 
@@ -109,6 +111,7 @@ def assemble(parts: Sequence[Part]) -> RawEvents:
         raw.processes |= part.processes
         raw.not_rows += part.phases
         raw.left_out += part.left_out
+        raw.mentions |= part.mentions
         count, first = part.unknown
         if first is not None:
             known = raw.found.setdefault("unknown_phase", Found(0, raw.events + first))

@@ -13,7 +13,7 @@ from skiptrace.read.decode import is_list, loads, no_gc
 from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import Layout
 from skiptrace.read.names import strings_at
-from skiptrace.read.rows import TIMED, Part, from_decoded, merged
+from skiptrace.read.rows import ASKED_FOR, TIMED, Part, from_decoded, merged
 from skiptrace.read.templates import Match, Templates
 
 _IS_TIMED = np.zeros(256, np.bool_)
@@ -101,4 +101,14 @@ def _matched(text: bytes, events: int, matches: list[Match]) -> Part | None:
         filled = np.full(len(ids), -1, np.int64)
         filled[there] = codes
         part.put_text(column, filled, texts)
+    part.mentions = _mentions(matches) | ASKED_FOR.intersection(part.texts)
     return part
+
+
+def _mentions(matches: list[Match]) -> set[str]:
+    found: set[str] = set()
+    for template in (match.template for match in matches):
+        found |= template.mentions
+        if template.rest is not None:
+            found |= template.rest.mentions
+    return found

@@ -51,6 +51,9 @@ FIELDS = (
 )
 """Those that come from an event's arguments."""
 
+ASKED_FOR = frozenset(("Input Dims", "[memory]", "grid"))
+"""Arguments, and a name of events, for which a source may be read again."""
+
 TIMED = ("X", "B", "E")
 """Phases that become rows: complete, begin, end."""
 
@@ -88,6 +91,8 @@ class Part:
     """pid -> name, from metadata events."""
     left_out: int = 0
     """How many events the caller did not want."""
+    mentions: set[str] = field(default_factory=set)
+    """Those of `ASKED_FOR` that its events have; maybe more, never less."""
 
     def keep(self, rows: Bools) -> None:
         """Drop all other rows."""
@@ -118,6 +123,7 @@ def from_decoded(events: list[Any]) -> Part:
     part = _rows([events[i] for i in rows], rows, len(events))
     part.phases = Counter(ph if isinstance(ph, str) else "none" for ph in phases if ph not in TIMED)
     part.unknown = (len(strange), strange[0] if strange else None)
+    part.mentions = mentioned_by(events)
     for i, ph in enumerate(phases):
         args = events[i].get("args") if ph == "M" else None
         if isinstance(args, dict) and isinstance(args.get("name"), str):
@@ -132,6 +138,19 @@ def _name(part: Part, event: dict[str, Any], name: str) -> None:
         part.threads[pid, tid] = name
     elif what == "process_name" and isinstance(pid, (int, str)):
         part.processes[pid] = name
+
+
+def mentioned_by(events: Iterable[Any]) -> set[str]:
+    """Those of `ASKED_FOR` that decoded events have as an argument or a name."""
+    found: set[str] = set()
+    for event in events:
+        if type(event) is dict:
+            args, name = event.get("args"), event.get("name")
+            if type(args) is dict and not ASKED_FOR.isdisjoint(args):
+                found |= ASKED_FOR.intersection(args)
+            if type(name) is str and name in ASKED_FOR:
+                found.add(name)
+    return found
 
 
 def _rows(picked: list[dict[str, Any]], rows: list[int], events: int) -> Part:
@@ -240,6 +259,7 @@ def merged(part: Part, other: Part, places: Ints) -> Part:
     count, first = other.unknown
     result.unknown = count, None if first is None else int(places[first])
     result.threads = part.threads | other.threads
+    result.mentions = part.mentions | other.mentions
     result.processes = part.processes | other.processes
     return result
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from skiptrace.read.rows import PHASES, TIMED
+from skiptrace.read.rows import ASKED_FOR, PHASES, TIMED
 
 _COLUMNS = {"ts": "start_ns", "dur": "dur_ns", "pid": "pid", "tid": "tid", "name": "name"}
 _ARGUMENTS = {
@@ -76,6 +77,8 @@ class Rest:
     """What stands before its last value if that is a number, which then is not looked at."""
     end: bytes
     """What stands behind that."""
+    mentions: set[str] = field(default_factory=set, compare=False)
+    """Those of `ASKED_FOR` that rests so far have had."""
     _seen: dict[bytes, bool] = field(default_factory=dict, compare=False)
 
     def allows(self, middle: bytes) -> bool:
@@ -96,13 +99,14 @@ class Rest:
         except orjson.JSONDecodeError:
             return False
         args = outer.pop("args", None)
-        if self.in_args and (not isinstance(args, dict) or next(iter(args), None) != ""):
-            return False  # they stand there a second time
-        if self.after_args and args is not None:
-            return False
-        if isinstance(args, dict) and not _ARGUMENTS.keys().isdisjoint(args):
-            return False
-        return not outer.keys() & {*_COLUMNS, "ph", "cat"}
+        keys = set(args) if isinstance(args, dict) else set()
+        # Whether they stand there a second time.
+        if self.in_args:
+            again = next(iter(args), None) != "" if isinstance(args, dict) else True
+        else:
+            again = self.after_args and args is not None
+        self.mentions.update(ASKED_FOR & keys)
+        return not (again or keys & _ARGUMENTS.keys() or outer.keys() & {*_COLUMNS, "ph", "cat"})
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,12 @@ class Template:
     """Columns whose number stands in a literal, and that number."""
     rest: Rest | None = None
     """What follows; None where the parts are all there is."""
+
+    @cached_property
+    def mentions(self) -> frozenset[str]:
+        """Those of `ASKED_FOR` that stand in its literals; what rests have had comes on top."""
+        literals = b"\0".join(part for part in self.parts if isinstance(part, bytes))
+        return frozenset(key for key in ASKED_FOR if f'"{key}"'.encode() in literals)
 
 
 def learn(event: bytes, others: Iterable[bytes] = ()) -> list[Template]:
