@@ -98,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--by", metavar="KEYS", default=listing.keys[0], help=f"one or several of {keys}"
             )
         listings.append(one)
-    for one in (report, chains, what, *listings):
+    marked = command("annotate", _annotate, "the trace with tracks for Perfetto")
+    for one in (report, chains, what, marked, *listings):
         one.add_argument("trace", metavar="TRACE", help="a .json, .json.gz or .json.zst trace")
         one.add_argument("--step", metavar="K", help="one step alone: its number or its name")
         one.add_argument(
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--strict", action="store_true", help="an error at the first fault, not a repair"
         )
+    marked.add_argument("out", metavar="OUT", help="the file to write: .json, .json.gz, .json.zst")
     report.add_argument("--floor", metavar="NS", type=int, help="launch floor in nanoseconds")
     chains.add_argument(
         "--across-sync", action="store_true", help="chains may cross calls that wait"
@@ -159,12 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     two = command("diff", _diff, "what changed from one trace to another")
     two.add_argument("before", metavar="BEFORE", help="a trace")
     two.add_argument("after", metavar="AFTER", help="another")
-    marked = command("annotate", _annotate, "the trace with tracks for Perfetto")
-    marked.add_argument("trace", metavar="TRACE", help="a trace file")
-    marked.add_argument("out", metavar="OUT", help="the file to write: .json, .json.gz, .json.zst")
-    marked.add_argument("--step", metavar="K", help="tracks of one step alone")
-    for one in (two, marked):
-        one.add_argument("--steps", metavar="PATTERN", help="what a step is, as for report")
+    two.add_argument("--steps", metavar="PATTERN", help="what a step is, as for report")
     pair = command("compare", _compare, "the same sweep on several platforms")
     pair.add_argument(
         "sweeps", metavar="NAME=PATTERN", nargs="+", help="H100='h100/gpt2_b{batch}.json.gz'"

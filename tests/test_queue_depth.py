@@ -70,6 +70,7 @@ def test_a_step_has_its_own_launches_alone() -> None:
     assert sum(counts) == sk.queue_depth(trace.in_steps()).streams["launches"].sum()
 
 
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")  # clocks that disagree
 def test_clocks_that_disagree_do_not_make_a_queue() -> None:
     events = [call("cudaLaunchKernel", 50, 2, 1), kernel(5, 20, 1)]
     found = sk.queue_depth(sk.load(events))

@@ -23,6 +23,7 @@ EVENTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")  # clocks that disagree
 def test_each_moment_is_in_the_first_category_that_holds() -> None:
     row = sk.step_time(sk.load(EVENTS)).row(0, named=True)
     assert row == {
