@@ -29,6 +29,9 @@ WORTH = 0.01
 
 REPLAY_ERROR = 0.05
 """A replay that with nothing changed misses a step's latency by more than this is doubtful."""
+CLOCK_SPREAD = 0.1
+"""Differences of clocks that spread over more than this share of the median step are none."""
+
 DOUBT_SHARE = 0.01
 """A finding of less than this share of the events that could have it makes no figure doubtful."""
 

@@ -2,13 +2,20 @@
 
 from skiptrace.errors.base import MissingDependencyError, SkiptraceError, TraceWarning
 from skiptrace.errors.files import MANIFEST, ReadError, SaveError
-from skiptrace.errors.questions import FloorError, RulesError, StepError, UnknownKeyError
+from skiptrace.errors.questions import (
+    FloorError,
+    NoTraceError,
+    RulesError,
+    StepError,
+    UnknownKeyError,
+)
 from skiptrace.errors.several import RanksError, SweepError
 
 __all__ = [
     "MANIFEST",
     "FloorError",
     "MissingDependencyError",
+    "NoTraceError",
     "RanksError",
     "ReadError",
     "RulesError",

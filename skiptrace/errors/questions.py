@@ -22,6 +22,20 @@ class UnknownKeyError(SkiptraceError, ValueError):
         return cls(f"unknown {what} {given!r}.{hint} Valid: {shown or 'none'}.")
 
 
+class NoTraceError(SkiptraceError, TypeError):
+    """Something else where a trace, or a set of ranks, is wanted."""
+
+    @classmethod
+    def of(cls, verb: str, given: object, wanted: str = "Trace") -> NoTraceError:
+        """What a verb was given, and how to come by what it takes."""
+        kind = type(given).__name__
+        hint = {
+            "Ranks": f"it takes one: ranks[0], or ranks.map(lambda trace: {verb}(trace).frame)",
+            "Trace": "sk.load_ranks([...]) makes a set of traces",
+        }.get(kind, "sk.load(path) makes one" if wanted == "Trace" else "sk.load_ranks(folder)")
+        return cls(f"{verb} takes a {wanted}, got a {kind}: {hint}.")
+
+
 class RulesError(SkiptraceError, ValueError):
     """Rules that sort kernels into classes, and cannot."""
 

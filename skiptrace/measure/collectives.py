@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from skiptrace.measure.keys import check_key
-from skiptrace.measure.ranks import Ranks
+from skiptrace.measure.ranks import Ranks, clocks_agree
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import COLLECTIVE_RANKS, COLLECTIVES
 
@@ -52,6 +52,7 @@ def collectives(ranks: Ranks, by: str = "collective") -> pl.DataFrame:
     Sizes, algorithm and bus bandwidth: NVIDIA, nccl-tests, doc/PERFORMANCE.md.
     """
     check_key("by", by, ("collective", "rank"))
+    clocks_agree(ranks, "collectives")
     rows = arrivals(ranks)
     if by == "rank":
         return conform(rows.sort("collective", "rank"), COLLECTIVE_RANKS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -13,10 +14,11 @@ from typing import Concatenate, ParamSpec, TypeAlias, cast
 
 import polars as pl
 
-from skiptrace.errors import MANIFEST, RanksError, UnknownKeyError
+from skiptrace.errors import MANIFEST, NoTraceError, RanksError, TraceWarning, UnknownKeyError
 from skiptrace.measure import comms
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
+from skiptrace.thresholds import CLOCK_SPREAD
 
 P = ParamSpec("P")
 Verb: TypeAlias = Callable[Concatenate[Trace, P], pl.DataFrame]
@@ -90,6 +92,28 @@ class Ranks:
         ``spread_ns`` from its 5th to its 95th percentile, ``collectives`` how many there are.
         """
         return comms.clocks(self.traces, self.matched)
+
+
+def clocks_agree(ranks: Ranks, verb: str) -> bool:
+    """Whether collectives of the ranks line up; a warning where they do not.
+
+    They do not where the files are of different runs, or their collectives were matched wrongly.
+    """
+    if not isinstance(ranks, Ranks):
+        raise NoTraceError.of(verb, ranks, "Ranks")
+    spreads = ranks.clocks["spread_ns"].drop_nulls().to_list()
+    steps = pl.concat(trace.steps["dur_ns"] for trace in ranks.traces.values())
+    spread, step = max(spreads, default=0), float(steps.median() or 0)  # type: ignore[arg-type]
+    if spread <= CLOCK_SPREAD * step:
+        return True
+    warnings.warn(
+        f"collectives of these ranks do not line up: the clocks' difference spreads over "
+        f"{spread:,} ns, against a median step of {step:,.0f} ns. Are the files of one run? "
+        f"Figures of {verb} may be wrong: see ranks.clocks.",
+        TraceWarning,
+        stacklevel=3,
+    )
+    return False
 
 
 def over_ranks(verb: Verb[P]) -> Callable[Concatenate[Trace | Ranks, P], pl.DataFrame]:

@@ -44,6 +44,7 @@ def stragglers(ranks: Ranks) -> pl.DataFrame:
     that launched the collective did, as in `idle_gaps`: its activity up to the launch, ``launch``
     to the call's return, then ``dependency``; ``unknown`` where the launch is not in the file.
     """
+    clocks_agree(ranks, "stragglers")
     rows = arrivals(ranks)
     last = pl.col("aligned_ns").rank("ordinal", descending=True).over("collective") == 1
     late = rows.sort("aligned_ns", "rank").with_columns(late=last).filter("late")

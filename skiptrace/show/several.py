@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 def ranks_dict(ranks: Ranks) -> dict[str, Any]:
     """What several ranks show together, as JSON types; times in ns."""
+    waits = stragglers(ranks)
     return {
         "schema": "skiptrace.ranks/1",
-        "sentence": sentence(stragglers(ranks)),
+        "sentence": sentence(ranks, waits),
         "steps": summary(ranks).to_dicts(),
         "boundedness": boundedness(ranks).to_dicts(),
         "clocks": ranks.clocks.to_dicts(),
         "collectives": collectives(ranks).to_dicts(),
-        "stragglers": stragglers(ranks).to_dicts(),
+        "stragglers": waits.to_dicts(),
     }
 
 
@@ -42,8 +43,12 @@ def diff_dict(found: Diff) -> dict[str, Any]:
     }
 
 
-def sentence(waits: pl.DataFrame) -> str:
+def sentence(ranks: Ranks, waits: pl.DataFrame) -> str:
     """Who makes whom wait, and what that rank did most."""
+    if len(ranks) < 2:
+        return "One rank alone was loaded: whom it waits for is in the files of the others."
+    if ranks.matched.is_empty():
+        return "No collective was recorded: nothing to compare the ranks by."
     if waits.is_empty():
         return "No rank waited for another at a collective."
     late = waits.group_by("rank").agg(pl.col("wait_ns", "wait_share").sum())
@@ -63,7 +68,7 @@ def print_ranks(ranks: Ranks, console: Console) -> None:
     from skiptrace.show.frames import print_frame
 
     waits = stragglers(ranks)
-    console.print(Text(sentence(waits)))
+    console.print(Text(sentence(ranks, waits)))
     steps = summary(ranks).join(
         boundedness(ranks).select("rank", "step", "verdict"), on=["rank", "step"], how="left"
     )
