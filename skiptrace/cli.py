@@ -16,7 +16,6 @@ from skiptrace.errors import (
     MissingDependencyError,
     SkiptraceError,
     SweepError,
-    TraceWarning,
     UnknownKeyError,
 )
 from skiptrace.measure.diff import diff
@@ -44,7 +43,9 @@ LARGE = 20_000_000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 2 where the trace or the call is at fault."""
     arguments = _parser().parse_args(_trace_apart(sys.argv[1:] if argv is None else argv))
+    told = warnings.showwarning
     try:
+        warnings.showwarning = _warn
         arguments.run(arguments)
         sys.stdout.flush()
     except SkiptraceError as error:
@@ -52,7 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        warnings.showwarning = told
     return 0
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning in a line, without the place in the code that it points to."""
+    print(f"skiptrace: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _trace_apart(argv: Sequence[str]) -> list[str]:
@@ -201,10 +209,7 @@ def _fusion(arguments: argparse.Namespace) -> None:
 
 
 def _whatif(arguments: argparse.Namespace) -> None:
-    trace = _load(arguments)
-    with warnings.catch_warnings():  # what they say is among the assumptions, or in health
-        warnings.simplefilter("ignore", TraceWarning)
-        found = _predicted(trace, arguments)
+    found = _predicted(_load(arguments), arguments)
     if arguments.json:
         return _json(results.whatif_dict(found))
     return results.print_whatif(found, _console())

@@ -73,3 +73,15 @@ def test_no_copies() -> None:
     found = sk.copy_bandwidth(sk.load([kernel(0, 5)]))
     assert found.frame.is_empty()
     assert found.directions.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [
+        ("Memcpy HtoD (Pageable -> Device)", "HtoD"), ("MemcpyH2D", "HtoD"), ("MemcpyD2D", "DtoD"),
+        ("CopyDeviceToHost", "DtoH"), ("Memcpy Unknown", "other"),
+    ],
+)  # fmt: skip
+def test_the_direction_is_told_by_the_name_whoever_wrote_it(name: str, direction: str) -> None:
+    trace = sk.load([memcpy(0, 5, name=name)])
+    assert sk.copy_bandwidth(trace).directions["direction"].to_list() == [direction]

@@ -143,7 +143,8 @@ def test_a_device_that_is_not_in_the_table_has_no_peak() -> None:
 @pytest.mark.parametrize(
     ("device", "rule"),
     [("NVIDIA H100 80GB HBM3", "H100"), ("NVIDIA H100 PCIe", "H100 PCIe"),
-     ("NVIDIA H200", "H200"), ("NVIDIA A100-SXM4-80GB", "A100.*80GB"), ("NVIDIA B200", "B200"),
+     ("NVIDIA H200", "H200"), ("NVIDIA GH200 480GB", "GH200"),
+     ("NVIDIA A100-SXM4-80GB", "A100.*80GB"), ("NVIDIA B200", "B200|GB200"),
      ("NVIDIA A100-SXM4-40GB", "A100"), ("AMD Instinct MI300X VF", "MI300X"),
      ("AMD Instinct MI210", "MI210"), ("Tesla V100-DGXS-32GB", "V100")],
 )  # fmt: skip
@@ -151,6 +152,13 @@ def test_the_peak_of_a_device_by_its_name(device: str, rule: str) -> None:
     document = {"traceEvents": EVENTS, "deviceProperties": [{"id": 0, "name": device}]}
     mine, given = sk.efficiency(sk.load(document)), sk.efficiency(sk.load(EVENTS), peak=PEAKS[rule])
     assert mine.equals(given)
+
+
+def test_a_name_that_only_begins_alike_has_no_known_peak() -> None:
+    document = {"traceEvents": EVENTS, "deviceProperties": [{"id": 0, "name": "RTX A1000"}]}
+    assert sk.efficiency(sk.load(document))["of_peak_flops"].null_count() == len(
+        sk.efficiency(sk.load(document))
+    )
 
 
 NAMES = ["h100/gpt2_b1_shapes_flops", "h100/gpt2_b64_shapes_flops",

@@ -34,7 +34,8 @@ from test_properties import random_traces, traces
 
 import skiptrace as sk
 from skiptrace.archive.save import _MOST_TABLES
-from skiptrace.errors import MANIFEST, ReadError, SaveError, StepError
+from skiptrace.errors import ReadError, SaveError, StepError
+from skiptrace.errors.files import MANIFEST
 from skiptrace.model.packing import pack, unpack
 from skiptrace.model.trace import Whole
 

@@ -184,3 +184,12 @@ def test_what_only_one_rest_or_odd_event_mentions_is_found_too() -> None:
         events = [*plain, event(99, odd)]
         assert sk.load(f"[{', '.join(plain)}]".encode()).whole.mentioned == set()
         assert sk.load(f"[{', '.join(events)}]".encode()).whole.mentioned == {"grid"}
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, 10**23])
+@pytest.mark.parametrize("where", ["pid", "tid", "device", "stream"])
+def test_numbers_beyond_64_bits_that_all_events_share_read_alike(where: str, number: int) -> None:
+    args = {"External id": 0, "device": 0, "stream": 7} | {where: number}
+    rest = json.dumps({k: v for k, v in args.items() if k not in ("pid", "tid")})[1:-1]
+    other = {where: number} if where in ("pid", "tid") else {}
+    agree([event(i, rest, **other) for i in range(40)])

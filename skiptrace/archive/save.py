@@ -17,7 +17,8 @@ from typing import Any
 import orjson
 import polars as pl
 
-from skiptrace.errors import MANIFEST, SaveError
+from skiptrace.errors import SaveError
+from skiptrace.errors.files import MANIFEST
 from skiptrace.model.arguments import Rows, find_arguments
 from skiptrace.model.packing import pack
 from skiptrace.model.saved import (

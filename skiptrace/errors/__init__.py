@@ -1,7 +1,7 @@
 """Every error the library raises: what is wrong, where, and what to do about it."""
 
 from skiptrace.errors.base import MissingDependencyError, SkiptraceError, TraceWarning
-from skiptrace.errors.files import MANIFEST, ReadError, SaveError
+from skiptrace.errors.files import ReadError, SaveError
 from skiptrace.errors.questions import (
     FloorError,
     NoTraceError,
@@ -12,7 +12,6 @@ from skiptrace.errors.questions import (
 from skiptrace.errors.several import RanksError, SweepError
 
 __all__ = [
-    "MANIFEST",
     "FloorError",
     "MissingDependencyError",
     "NoTraceError",
@@ -27,5 +26,5 @@ __all__ = [
     "UnknownKeyError",
 ]
 
-for _public in __all__[1:]:  # where people find them, which is what a traceback should say
+for _public in __all__:  # where people find them, which is what a traceback should say
     globals()[_public].__module__ = __name__

@@ -11,7 +11,7 @@ from skiptrace.model.schema.breakdowns import COPY_BANDWIDTH, COPY_DIRECTIONS
 from skiptrace.model.schema.column import conform
 from skiptrace.model.trace import Trace
 
-_SHORT = r"(?i)\b(?:memcpy)?\s*([HDPA]to[HDPA])\b"
+_SHORT = r"(?i)\b(?:memcpy)?\s*([HDPA](?:to|2)[HDPA])\b"
 _LONG = r"(?i)(host|device|peer|array)To(host|device|peer|array)"
 
 
@@ -54,7 +54,7 @@ def _direction(copies: pl.DataFrame) -> pl.Series:
     names = copies["name"].drop_nulls().unique()
     words = names.to_frame("name").select(
         pl.coalesce(
-            pl.col("name").str.extract(_SHORT).str.to_uppercase().str.replace("TO", "to"),
+            pl.col("name").str.extract(_SHORT).str.to_uppercase().str.replace("TO|2", "to"),
             pl.concat_str(
                 pl.col("name").str.extract(_LONG, 1).str.slice(0, 1).str.to_uppercase(),
                 pl.lit("to"),

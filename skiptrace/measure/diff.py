@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from skiptrace.measure.latency_split import split_latency
+from skiptrace.measure.ops import self_times
 from skiptrace.measure.pairing import Pairs, call_paths, pair
 from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import names_of
-from skiptrace.model.nesting import link_to_row, rows_of
+from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import (
     DIFF_LAUNCHES,
@@ -136,8 +137,9 @@ def _side(trace: Trace) -> _Side:
     else:
         chosen = steps.head(1) if len(steps) else summary(trace, by="trace")
     ops = trace.ops.sort("start_ns", -pl.col("dur_ns"), "id")
-    ops = ops.with_columns(call_paths(ops), self_ns=_self(ops))
-    around = ops.select("id", "path", "root")
+    own = self_times(Nest(ops.drop("parent")), len(ops))  # parents may lie before the step
+    ops = ops.with_columns(call_paths(ops), self_ns=pl.Series(own))
+    around = ops.select("id", "path")
 
     def placed(frame: pl.DataFrame, op: pl.Series) -> pl.DataFrame:
         row = rows_of(around["id"], op)
@@ -162,14 +164,6 @@ def _side(trace: Trace) -> _Side:
         ops=pl.lit(len(ops), pl.Int64), source=pl.lit(trace.meta.source)
     )  # fmt: skip
     return _Side(row.select(c.name for c in DIFF_STEPS), ops, launches, works)
-
-
-def _self(ops: pl.DataFrame) -> pl.Series:
-    """Duration less that of the operators directly inside."""
-    parent = rows_of(ops["id"], ops["parent"])
-    inside = np.zeros(len(ops), np.int64)
-    np.add.at(inside, parent[parent >= 0], ops["dur_ns"].to_numpy()[parent >= 0])
-    return ops["dur_ns"] - pl.Series(inside)
 
 
 def _compared(

@@ -138,7 +138,12 @@ def _peaks(trace: Trace, devices: pl.Series, given: Peak | None) -> dict[int, Pe
     found = {}
     for device in devices.unique().to_list():
         peak = given or next(
-            (p for rule, p in PEAKS.items() if re.search(rule, listed.get(device, ""))), None
+            (
+                p
+                for rule, p in PEAKS.items()
+                if re.search(rf"\b(?:{rule})\b", listed.get(device, ""))
+            ),
+            None,
         )
         found[device] = peak or Peak()
     return found

@@ -135,7 +135,7 @@ def _key(
         case "module":
             column = link_to_row(modules_at(trace, whole.launches), row)
         case _:  # name, step, device and stream are columns already
-            column = frame["stream" if key == "stream" else key]
+            column = frame[key]
     return column.alias(key)
 
 

@@ -25,8 +25,13 @@ def _peak(terabytes: float, **teraflops: float) -> Peak:
 
 PEAKS: dict[str, Peak] = {
     # NVIDIA DGX B200 datasheet, an eighth of it.
-    r"B200": _peak(8.0, float64=37, float32=75, tf32=1125, bfloat16=2250, float16=2250,
+    r"B200|GB200": _peak(8.0, float64=37, float32=75, tf32=1125, bfloat16=2250, float16=2250,
                    float8=4500, int8=4500),
+    # NVIDIA GH200 datasheet: 144 GB of HBM3e, and 96 GB of HBM3.
+    r"GH200 144G": _peak(4.9, float64=67, float32=67, tf32=494.7, bfloat16=989.4, float16=989.4,
+                           float8=1978.9, int8=1978.9),
+    r"GH200": _peak(4.0, float64=67, float32=67, tf32=494.7, bfloat16=989.4, float16=989.4,
+                        float8=1978.9, int8=1978.9),
     # NVIDIA H200 datasheet (SXM).
     r"H200": _peak(4.8, float64=67, float32=67, tf32=494.7, bfloat16=989.4, float16=989.4,
                    float8=1978.9, int8=1978.9),
@@ -37,7 +42,9 @@ PEAKS: dict[str, Peak] = {
                        float8=1671, int8=1671),
     r"H100": _peak(3.35, float64=67, float32=67, tf32=494.7, bfloat16=989.4, float16=989.4,
                    float8=1978.9, int8=1978.9),
-    # NVIDIA A100 datasheet: 40 and 80 GB.
+    # NVIDIA A100 datasheet: 80 GB as a card and SXM, 40 GB.
+    r"A100 80GB PCIe": _peak(1.935, float64=19.5, float32=19.5, tf32=156, bfloat16=312,
+                                 float16=312, int8=624),
     r"A100.*80GB": _peak(2.039, float64=19.5, float32=19.5, tf32=156, bfloat16=312,
                          float16=312, int8=624),
     r"A100": _peak(1.555, float64=19.5, float32=19.5, tf32=156, bfloat16=312, float16=312,
@@ -45,8 +52,9 @@ PEAKS: dict[str, Peak] = {
     # NVIDIA V100 datasheet: SXM2 32 GB.
     r"V100": _peak(0.9, float64=7.8, float32=15.7, float16=125),
     # NVIDIA L40S and A10 datasheets.
-    r"L40S": _peak(0.864, float32=91.6, tf32=183, bfloat16=362, float16=362, float8=733, int8=733),
-    r"\bA10\b": _peak(0.6, float32=31.2, tf32=62.5, bfloat16=125, float16=125, int8=250),
+    r"L40S": _peak(0.864, float32=91.6, tf32=183, bfloat16=362, float16=362, float8=733,
+                       int8=733),
+    r"A10": _peak(0.6, float32=31.2, tf32=62.5, bfloat16=125, float16=125, int8=250),
     # AMD Instinct data sheets: MI355X, MI325X, MI300X, MI210.
     r"MI355X": _peak(8.0, float64=78.6, float32=157.3, bfloat16=2516.6, float16=2516.6,
                      float8=5033.2, int8=5033.2),
@@ -56,6 +64,6 @@ PEAKS: dict[str, Peak] = {
                      float8=2614.9, int8=2614.9),
     r"MI210": _peak(1.6, float64=45.3, float32=45.3, bfloat16=181, float16=181, int8=181),
 }  # fmt: skip
-"""Regular expression for a device's name -> its bounds; the first that fits counts. From the
-makers' data sheets, dense, at boost clock. `tf32` bounds convolutions of `float32`, for which
-PyTorch allows it by default, and `float32` all else."""
+"""Regular expression for whole words of a device's name -> its bounds; the first that fits counts.
+From the makers' data sheets, dense, at boost clock. `tf32` bounds convolutions of `float32`, for
+which PyTorch allows it by default, and `float32` all else."""

@@ -14,7 +14,8 @@ from typing import Concatenate, ParamSpec, TypeAlias, cast
 
 import polars as pl
 
-from skiptrace.errors import MANIFEST, NoTraceError, RanksError, TraceWarning, UnknownKeyError
+from skiptrace.errors import NoTraceError, RanksError, TraceWarning, UnknownKeyError
+from skiptrace.errors.files import MANIFEST
 from skiptrace.measure import comms
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace

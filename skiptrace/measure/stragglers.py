@@ -9,7 +9,7 @@ from skiptrace.intervals import Ints, overlay
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.collectives import arrivals
-from skiptrace.measure.ranks import Ranks
+from skiptrace.measure.ranks import Ranks, clocks_agree
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.schema.column import conform

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from skiptrace.errors import MANIFEST, ReadError
+from skiptrace.errors import ReadError
+from skiptrace.errors.files import MANIFEST
 from skiptrace.model.arguments import Rows
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import build_meta

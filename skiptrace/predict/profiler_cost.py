@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
+from skiptrace.model.nesting import Thread, thread_rows
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.predict.replay import Model
 
@@ -61,17 +62,23 @@ def _per_point(
     op = [cost.op]
     op += [cost.shapes] if options.get("record_shapes") or options.get("with_flops") else []
     op += [cost.memory] if options.get("profile_memory") else []
-    frames = [(whole.ops, op), (whole.calls, [cost.call]), (whole.python, [cost.frame])]
+    recorded = [(whole.ops, op), (whole.calls, [cost.call]), (whole.python, [cost.frame])]
+    frames = [(*_edges(frame), costs) for frame, costs in recorded]
     found = {name: np.zeros(len(model.delta), np.int64) for name in Cost._fields}
-    for number, (pid, tid) in enumerate(model.threads):
+    for number, thread in enumerate(model.threads):
         part = slice(int(model.first_point[number]), int(model.first_point[number + 1]))
-        for frame, costs in frames:
-            mine = frame.filter((pl.col("pid") == pid) & (pl.col("tid") == tid))
-            start = mine["start_ns"].to_numpy()
-            edges = np.concatenate((start, start + mine["dur_ns"].to_numpy()))
+        for rows, start, end, costs in frames:
+            mine = rows.get(thread, np.empty(0, np.int64))
+            edges = np.concatenate((start[mine], end[mine]))
             count = np.bincount(
                 np.searchsorted(model.time[part], edges), minlength=part.stop - part.start + 1
             )[:-1]
             for name, into in found.items():
                 into[part] += count * sum(getattr(one, name) for one in costs) // 2
     return found
+
+
+def _edges(frame: pl.DataFrame) -> tuple[dict[Thread, Ints], Ints, Ints]:
+    """The rows of each thread, and when each row starts and ends."""
+    pid, tid, start, dur = (frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns"))
+    return thread_rows(pid, tid, start), start, start + dur

@@ -61,11 +61,13 @@ class Wanted:
         for key in self.gpu:
             if key not in RATIOS:
                 raise UnknownKeyError.of("ratio of a GPU", key, RATIOS)
-        factors = {"host": self.host, "device": self.device, **self.kernels}
-        for name, factor in {**factors, **self.gpu}.items():
+            if not self.gpu[key]:
+                raise UnknownKeyError.of(f"ratio for {key}", self.gpu[key], ["a number above 0"])
+        factors = [("host", self.host), ("device", self.device), *self.kernels.items()]
+        for name, factor in [*factors, *self.gpu.items()]:
             number: object = factor  # whatever the caller really gave
             real = isinstance(number, (int, float)) and not isinstance(number, bool)
-            if not real or not 0 <= factor < MOST or (name in self.gpu and not factor):
+            if not real or not 0 <= factor < MOST:
                 raise UnknownKeyError.of(f"factor for {name}", factor, ["a number from 0 on"])
         floor: object = self.launch_floor_ns
         if floor is not None and not (isinstance(floor, int) and floor >= 0):

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
+from skiptrace.read.digits import MOST_DIGITS
 from skiptrace.read.rows import ASKED_FOR, PHASES, TIMED
 
 _COLUMNS = {"ts": "start_ns", "dur": "dur_ns", "pid": "pid", "tid": "tid", "name": "name"}
@@ -164,7 +165,7 @@ def learn(event: bytes, others: Iterable[bytes] = ()) -> list[Template]:
     for same in (alike, [False] * len(alike)):
         parts, fixed = sketch.fixed(same)
         made.append(Template(parts, ord(phase), cat if timed else None, fixed, rest))
-    return made if any(alike) else made[:1]
+    return list(dict.fromkeys(made))
 
 
 def _phase_and_cat(event: bytes) -> tuple[str | None, str | None]:
@@ -248,6 +249,7 @@ class _Sketch:
         ):
             before += literal
             is_plain = value.kind in ("integer", "number") and text.isdigit()
+            is_plain &= len(text) <= MOST_DIGITS
             if same and is_plain and value.column in _OFTEN_ALIKE:
                 before += text
                 if value.column:
