@@ -57,6 +57,7 @@ def test_a_step_as_a_trace_has_the_figures_of_its_row(path: Path) -> None:
     assert mine.equals(whole)
 
 
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")  # work launched before the window
 def test_each_step_is_replayed_within_five_percent_and_its_path_sums_to_its_latency(
     path: Path,
 ) -> None:

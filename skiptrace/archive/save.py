@@ -109,6 +109,7 @@ def save(self: Trace, path: str | os.PathLike[str]) -> None:
             "threads": [[pid, tid, name] for (pid, tid), name in meta.threads.items()],
         },
         "floors": self.whole.floors._asdict(),
+        "mentioned": sorted(self.whole.mentioned),
         "files": files.listed,
         "arguments": parts,
     }

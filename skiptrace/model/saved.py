@@ -22,7 +22,7 @@ from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.trace import Trace, Whole
 
 FORMAT = "skiptrace trace"
-VERSION = 1
+VERSION = 2
 """Raised whenever folders of before would be read wrongly, or hold figures since corrected."""
 
 WHOLE_FRAMES = tuple(f.name for f in fields(Whole) if f.type == "pl.DataFrame")
@@ -175,7 +175,11 @@ def _build(folder: Folder) -> Trace:
     manifest, meta = folder.manifest, folder.manifest["meta"]
     _check_files(folder)
     whole = object.__new__(_SavedWhole)
-    whole.__dict__.update(source=folder, floors=Floors(**manifest["floors"]))
+    whole.__dict__.update(
+        source=folder,
+        floors=Floors(**manifest["floors"]),
+        mentioned=frozenset(manifest["mentioned"]),
+    )
     trace = object.__new__(_SavedTrace)
     threads = {(pid, tid): name for pid, tid, name in meta["threads"]}
     window = manifest["window"]
