@@ -22,6 +22,11 @@ def known_ops(trace: Trace) -> pl.DataFrame:
     ``flops`` and ``bytes`` are null where the formula does not fit what was recorded,
     ``recorded_flops`` where the profiler wrote none. The source is read again; formulas are worked
     out once for each different call.
+
+    Raises
+    ------
+    ReadError
+        The source has changed or is gone since it was loaded.
     """
     whole = trace.whole
     ops = whole.ops.select("id", "name")
