@@ -78,6 +78,21 @@ def test_bytes_of_a_call(name: str, dims: Any, types: Any, output: int, moved: i
     assert bytes_of(name, dims, types, output) == moved
 
 
+@pytest.mark.parametrize(
+    ("strides", "moved"),
+    [
+        ([[5, 1], [0, 1], []], 4 * (20 + 5 + 20)),
+        ([[5, 1], [1], []], 4 * (20 + 20 + 20)),  # do not fit
+        ([[5, 1]], 4 * (20 + 20 + 20)),
+        ([[5, 1], [[0], 1], []], 4 * (20 + 20 + 20)),
+        (None, 4 * (20 + 20 + 20)),
+    ],
+)
+def test_what_is_broadcast_along_a_stride_of_0_counts_once(strides: Any, moved: int) -> None:
+    types = ["float", "float", "Scalar"]
+    assert bytes_of("aten::add", [[4, 5], [4, 5], []], types, 20, strides) == moved
+
+
 @pytest.mark.parametrize(("types", "dtype"), [
     ([HALF], "float16"), ([LONG, "c10::BFloat16"], "bfloat16"), ([LONG], None), (None, None),
     (["Float"], "float32"),

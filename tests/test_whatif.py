@@ -201,7 +201,7 @@ NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"fuse": 3}, "no chain of 3 kernels always repeats"),
     ({"fuse": [["k0", "k7"]]}, "none of these chains"),
     ({"cuda_graph": "op"}, "no op has several launches"),
-    ({"gpu": {"bandwidth": 2}}, "shapes are not recorded"),
+    ({"gpu": {"bandwidth": 2}}, "no operator's arithmetic is known by its shapes"),
 ]
 
 
@@ -349,7 +349,7 @@ def workload() -> list[Event]:
     for i in range(2):
         events += shaped("aten::copy_", 200 * i, 100, i + 1, [large, large])
     events += shaped("aten::mm", 400, 100, 3, [[1000, 1000], [1000, 1000]])
-    return events + shaped("aten::softmax", 600, 200, 4, [large])
+    return events + shaped("aten::_softmax", 600, 200, 4, [large])
 
 
 @pytest.mark.parametrize(
@@ -373,16 +373,65 @@ def test_kernels_scale_by_what_bounds_them(
     now = {"copies": took[0] + took[1], "mm": took[2], "softmax": took[3]}
     assert {k: 1000 * (v - shorter_us[k]) for k, v in expected.items()} == pytest.approx(now)
     found = sk.whatif(trace, gpu=ratios)
-    assert "0% of kernel time has no shapes" in found.assumptions[0]
+    assert " 0% of kernel time is in no operator of known arithmetic" in found.assumptions[0]
 
 
-def test_kernels_without_shapes_are_taken_to_be_memory_bound_and_counted() -> None:
+def test_kernels_of_no_known_arithmetic_are_taken_to_be_memory_bound_and_counted() -> None:
     events = [*workload(), call("cudaLaunchKernel", 880, 4, 9), kernel(888, 500, 9)]
     trace = sk.load(events)
     found = sk.whatif(trace, gpu={"bandwidth": 2})
-    assert "50% of kernel time has no shapes" in found.assumptions[0]
+    assert " 50% of kernel time is in no operator of known arithmetic" in found.assumptions[0]
     now = sk.whatif(trace).frame["il_ns"][0]
     assert found.frame["il_ns"][0] == now - 250_000
+
+
+CONV = {
+    "Input Dims": [[64, 512, 28, 28], [512, 512, 3, 3], [], [], []],
+    "Input type": ["c10::Half", "c10::Half", "ScalarList", "ScalarList", "ScalarList"],
+    "Concrete Inputs": ["", "", "[1, 1]", "[1, 1]", "[1, 1]"],
+}
+ATTENTION = {"Input Dims": [[16, 12, 2048, 64]] * 3, "Input type": ["c10::Half"] * 3}
+
+
+@pytest.mark.parametrize("copies", [0, 2])
+@pytest.mark.parametrize(
+    ("name", "inner", "args"),
+    [
+        ("aten::cudnn_convolution", "cudnn", CONV),
+        ("aten::_scaled_dot_product_flash_attention", "aten::_flash_attention_forward", ATTENTION),
+        ("aten::conv2d", "cudnn", CONV | {"Concrete Inputs": None, "flops": 236_760_072_192}),
+    ],
+    ids=["convolution", "attention", "recorded"],
+)
+def test_what_does_arithmetic_scales_with_it_whichever_operator_launches(
+    copies: int, name: str, inner: str, args: dict[str, Any]
+) -> None:
+    events = [step(1, 0, 1200), op(name, 10, 30, **args), op(inner, 11, 20)]
+    events += [call("cudaLaunchKernel", 12, 4, 1), kernel(20, 400, 1)]
+    for i in range(copies):
+        events += shaped("aten::copy_", 500 + 200 * i, 100, i + 2, [[1 << 26], [1 << 26]])
+    trace = sk.load(events)
+    made = recorded(trace)
+    lines = rooflines(trace, made)
+    for ratios, factor in (({"flops": 2.0}, 0.5), ({"bandwidth": 2.0}, 1.0)):
+        assert lines.factors(ratios)[0] == factor
+    assert lines.factors({"bandwidth": 2.0})[1:].tolist() == [0.5] * copies
+    assert lines.assumed == 0
+    assert sk.whatif(trace, gpu={"flops": 2}).changed
+
+
+def test_an_elementwise_operator_alone_is_bound_by_memory() -> None:
+    trace = sk.load([step(1, 0, 300), *shaped("aten::mul", 10, 100, 1, [[1 << 24], [1 << 24]])])
+    assert rooflines(trace, recorded(trace)).factors({"flops": 2, "bandwidth": 4}).tolist() == [
+        1 / 4
+    ]
+
+
+def test_malformed_shapes_are_of_no_known_arithmetic() -> None:
+    broken = [[[2, 3]], [3, 4]]
+    trace = sk.load([*workload(), *shaped("aten::mm", 850, 500, 9, broken)])  # type: ignore[arg-type]
+    found = sk.whatif(trace, gpu={"bandwidth": 2})
+    assert " 50% of kernel time is in no operator of known arithmetic" in found.assumptions[0]
 
 
 def test_a_gpu_of_more_bandwidth_is_predicted_from_a_trace_with_shapes() -> None:

@@ -5,22 +5,16 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import orjson
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.intervals import Ints
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.flops import FORMULAS, bytes_of, dtype_of, work_of
+from skiptrace.measure.known_ops import holders, known_ops
 from skiptrace.measure.peaks import PEAKS, Peak
 from skiptrace.measure.ranks import over_ranks
-from skiptrace.measure.recorded import DIMS, numbers, recorded
-from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.breakdowns import EFFICIENCY
 from skiptrace.model.schema.column import conform
 from skiptrace.model.trace import Trace
-
-_TYPES, _VALUES, _FLOPS = "Input type", "Concrete Inputs", "flops"
 
 
 @over_ranks
@@ -52,12 +46,9 @@ def efficiency(trace: Trace, *, peak: Peak | None = None) -> pl.DataFrame:
     if peak is not None and not isinstance(peak, Peak):
         raise UnknownKeyError.of("peak", peak, ["a skiptrace.Peak"])
     warn_of_doubts(trace, "efficiency")
-    ops = _known_ops(trace)
-    holder = _holders(trace, ops["id"])
+    ops = known_ops(trace).filter(pl.col("flops").is_not_null())
     work = trace.work.select("device", "dur_ns", "launch")
-    row = holder[rows_of(trace.launches["id"], work["launch"])] if len(holder) else np.full(
-        len(work), -1)  # fmt: skip
-    row = np.where(work["launch"].is_not_null().to_numpy(), row, -1)
+    row = holders(trace, ops["id"], work["launch"])
     sums = np.zeros(len(ops) + 1, np.int64)
     np.add.at(sums, row, work["dur_ns"].to_numpy())
     device = np.full(len(ops) + 1, -1)
@@ -86,50 +77,6 @@ def _sum_or_null(column: str) -> pl.Expr:
     """A sum; null unless all are known."""
     value = pl.col(column)
     return pl.when(value.is_not_null().all()).then(value.sum()).alias(column)
-
-
-def _known_ops(trace: Trace) -> pl.DataFrame:
-    """Operators with a formula that fits: ``id``, ``name``, ``shape``, ``dtype``, and what they do.
-
-    Formulas are worked out once for each different call.
-    """
-    whole = trace.whole
-    ops = whole.ops.select("id", "name")
-    names = ops["name"].drop_nulls().unique()
-    with_formula = names.filter(names.is_in(list(FORMULAS)))
-    if DIMS not in whole.mentioned:  # then no formula has anything to go by
-        with_formula = with_formula.clear()
-    ops = ops.filter(pl.col("name").is_in(with_formula.implode()))
-    found = recorded(trace, ops["id"], (DIMS, _TYPES, _VALUES, _FLOPS), marked=DIMS)
-    ops = ops.with_columns(
-        pl.Series(key, [orjson.dumps(v).decode() for v in found[key]], dtype=pl.String)
-        for key in (DIMS, _TYPES, _VALUES)
-    ).with_columns(recorded_flops=numbers(found[_FLOPS]))
-    calls = ops.select("name", DIMS, _TYPES, _VALUES).unique()
-    rows = []
-    for name, *texts in calls.iter_rows():
-        dims, types, values = map(orjson.loads, texts)
-        done = work_of(name, dims, values)
-        moved = None if done is None else bytes_of(name, dims, types, done.output)
-        rows.append((None if done is None else done.flops, moved, dtype_of(types)))
-    table = pl.DataFrame(
-        rows, schema={"flops": pl.Float64, "bytes": pl.Float64, "dtype": pl.String}, orient="row"
-    )
-    known = ops.join(
-        calls.with_columns(table), on=["name", DIMS, _TYPES, _VALUES], maintain_order="left"
-    )
-    return known.filter(pl.col("flops").is_not_null()).rename({DIMS: "shape"})
-
-
-def _holders(trace: Trace, known: pl.Series) -> Ints:
-    """For each launch the row, among the known operators, of the innermost around it; else -1."""
-    ops = trace.whole.ops
-    row = rows_of(ops["id"], trace.launches["op"])
-    parent = np.append(rows_of(ops["id"], ops["parent"]), -1)
-    place = np.append(rows_of(known, ops["id"]), -1)
-    while len(open_ := np.flatnonzero((row >= 0) & (place[row] < 0))):  # a round a level
-        row[open_] = parent[row[open_]]
-    return np.where(row >= 0, place[row], -1)
 
 
 def _peaks(trace: Trace, devices: pl.Series, given: Peak | None) -> dict[int, Peak]:

@@ -247,14 +247,22 @@ def _shape(dims: Any) -> Shape | None:  # noqa: ANN401
     return None
 
 
-def bytes_of(name: str, dims: Any, types: Any, output: int) -> int | None:  # noqa: ANN401
+def bytes_of(
+    name: str,
+    dims: Any,  # noqa: ANN401
+    types: Any,  # noqa: ANN401
+    output: int,
+    strides: Any = None,  # noqa: ANN401
+) -> int | None:
     """Bytes of all inputs, and of an output of the first input's type; None where one is unknown.
 
     A gather of rows (`aten::embedding`) reads those that it returns, not the whole table. What is
-    broadcast counts once, as it lies in memory.
+    broadcast counts once, as it lies in memory: along a stride of 0 there is one element.
     """
     if not isinstance(types, list) or not isinstance(dims, list) or len(types) != len(dims):
         return None
+    if not isinstance(strides, list) or len(strides) != len(dims):
+        strides = [None] * len(dims)
     moved = 0
     first = None
     for place, (shape, kind) in enumerate(zip(map(_shape, dims), types, strict=True)):
@@ -264,11 +272,18 @@ def bytes_of(name: str, dims: Any, types: Any, output: int) -> int | None:  # no
         if size is None:
             return None
         first = size if first is None else first
-        elements = prod(shape)
+        elements = _elements(shape, _shape(strides[place]))
         if place == 0:
             elements = {"aten::embedding": output, **_OVERWRITES}.get(name, elements)
         moved += elements * size
     return None if first is None else moved + output * first
+
+
+def _elements(shape: Shape, strides: Shape | None) -> int:
+    """How many different elements a tensor has; all, where its strides are not known."""
+    if strides is None or len(strides) != len(shape):
+        return prod(shape)
+    return prod(n for n, step in zip(shape, strides, strict=True) if step or not n)
 
 
 def dtype_of(types: Any) -> str | None:  # noqa: ANN401

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from skiptrace.model.arguments import find_arguments
-from skiptrace.model.nesting import link_to_row, rows_of
+from skiptrace.measure.known_ops import holders, known_ops
+from skiptrace.measure.peaks import PEAKS
 from skiptrace.model.trace import Trace
 from skiptrace.predict.replay_model import Recorded
 
@@ -24,14 +22,14 @@ NEAR_PEAK = 0.8
 BEST = 0.9
 """The best rate is that which all but the fastest tenth of the time stays below: a few kernels read
 much less than the shapes of their inputs say."""
-BYTES = {
-    "double": 8, "long int": 8, "long": 8, "float": 4, "int": 4, "c10::Half": 2, "c10::BFloat16": 2,
-    "short int": 2, "unsigned char": 1, "signed char": 1, "bool": 1, "c10::Float8_e4m3fn": 1,
-    "c10::Float8_e5m2": 1,
-}  # fmt: skip
-"""Type of an element, as Kineto writes it -> bytes."""
-PRODUCTS = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1, "aten::baddbmm": 1}
-"""Operators that multiply matrices -> which of their inputs is the first factor."""
+LEAST_BALANCE = min(
+    rate / peak.bytes_per_s
+    for peak in PEAKS.values()
+    if peak.bytes_per_s
+    for rate in peak.flops_per_s.values()
+)
+"""Operations in the time of a byte, of the device and type that can do fewest: work of fewer is
+never bound by arithmetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +41,9 @@ class Rooflines:
     traffic: Floats
     """Its bytes a second over the best; 1 where they are not known: taken to be memory-bound."""
     known: bool
-    """Whether the trace has shapes at all."""
+    """Whether there is an operator at all whose arithmetic is known."""
     assumed: float
-    """Share of kernel time that is taken to be memory-bound."""
+    """Share of kernel time that is taken to be memory-bound, since its work is not known."""
 
     def factors(self, ratios: Mapping[str, float]) -> Floats:
         """Factors on durations where the peak rates are so many times what they were."""
@@ -66,7 +64,8 @@ class Rooflines:
         return (
             f"a device of {given}: kernels within {1 - NEAR_PEAK:.0%} of the best rate seen scale "
             "by what bounds them, others stay; bytes are those of shapes, counted once; "
-            f"{self.assumed:.0%} of kernel time has no shapes and is taken to be memory-bound"
+            f"{self.assumed:.0%} of kernel time is in no operator of known arithmetic and is taken "
+            "to be memory-bound"
         )
 
 
@@ -76,7 +75,7 @@ def rooflines(trace: Trace, made: Recorded) -> Rooflines:
     Parameters
     ----------
     trace
-        A trace or a window of one; read again for shapes, which no frame holds.
+        A trace or a window of one. The source is read again.
     made
         Its model.
 
@@ -84,79 +83,38 @@ def rooflines(trace: Trace, made: Recorded) -> Rooflines:
     ----------
     Williams, Waterman, Patterson, "Roofline", 2009.
     """
-    whole, works = trace.whole, made.lanes.works
-    row = rows_of(whole.launches["id"], works["launch"])
-    op = link_to_row(whole.launches["op"], row)
-    linked = op.is_not_null()
-    asked = op.filter(linked).unique().sort()
-    names = dict(whole.ops.filter(pl.col("id").is_in(asked.implode())).select("id", "name").rows())
-    facts = [
-        (i, *_cost(names[i], args))
-        for i, args in find_arguments(whole.source, asked, None)
-        if args.get("Input Dims") is not None
-    ]
-    table = pl.DataFrame(
-        facts, schema={"op": pl.Int64, "flops": pl.Float64, "bytes": pl.Float64}, orient="row"
+    works = made.lanes.works
+    written = pl.col("recorded_flops")
+    ops = (
+        known_ops(trace)
+        .with_columns(flops=pl.when(written > 0).then(written).otherwise(pl.col("flops")))
+        .filter(pl.col("flops").is_not_null())
     )
-    kernels = works.select("kind", "dur_ns", op=op)
-    took = kernels.group_by("op").agg(took=pl.col("dur_ns").sum())
-    rates = (
-        kernels.join(table, on="op", how="left", maintain_order="left")
-        .join(took, on="op", how="left", maintain_order="left")
-        .with_columns(pl.col("flops", "bytes") / pl.col("took").clip(1))
-    )
-    dur = rates["dur_ns"].to_numpy()
-    flops, traffic = (
-        _of_best(rates[name].cast(pl.Float64).fill_null(float("nan")).to_numpy(), dur)
+    row = holders(trace, ops["id"], works["launch"])
+    held, dur = row >= 0, works["dur_ns"].to_numpy()
+    took = np.bincount(row[held], dur[held], minlength=len(ops)).clip(1)
+    done, moved = (
+        np.append(ops[name].fill_null(np.nan).to_numpy() / took, np.nan)[row]
         for name in ("flops", "bytes")
     )
-    unknown = np.isnan(traffic)
-    copies = (rates["kind"] == "memcpy").to_numpy()
-    traffic = np.where(copies, 0.0, np.where(unknown, 1.0, traffic))  # a copy's way is the bus
+    flops = _of_best(np.where(done < LEAST_BALANCE * moved, 0.0, done), dur, held)
+    # What is near the best arithmetic does not tell what memory can do.
+    traffic = _of_best(moved, dur, ~(flops >= NEAR_PEAK))
+    copies = (works["kind"] == "memcpy").to_numpy()
     flops = np.where(copies | np.isnan(flops), 0.0, flops)
-    assumed = float(dur[unknown & ~copies].sum() / max(dur[~copies].sum(), 1))
-    return Rooflines(flops, traffic, bool(facts), assumed)
+    unknown = np.isnan(traffic) & (flops < NEAR_PEAK) & ~copies
+    traffic = np.where(unknown, 1.0, np.where(copies | np.isnan(traffic), 0.0, traffic))
+    assumed = float(dur[unknown].sum() / max(dur[~copies].sum(), 1))
+    return Rooflines(flops, traffic, bool(held.any()), assumed)
 
 
-def _of_best(rate: Floats, dur: NDArray[np.int64]) -> Floats:
-    """Each rate over the best, at most 1."""
-    seen = np.flatnonzero(rate > 0)
+def _of_best(rate: Floats, dur: NDArray[np.int64], among: NDArray[np.bool_]) -> Floats:
+    """Each rate over the best among some, at most 1; 0 of all known where none of them has one."""
+    seen = np.flatnonzero(among & (rate > 0))
     if not len(seen):
-        return rate
+        return 0 * rate
     order = seen[np.argsort(rate[seen], kind="stable")]
     done = np.cumsum(dur[order])
     best = rate[order[np.searchsorted(done, BEST * done[-1])]]
     found: Floats = np.minimum(rate / best, 1.0)
     return found
-
-
-def _cost(name: str, args: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Arithmetic operations and bytes of an operator; None where its arguments do not tell."""
-    dims, types = args.get("Input Dims"), args.get("Input type")
-    strides = args.get("Input Strides") or [None] * len(dims or ())
-    if not isinstance(dims, list) or not isinstance(types, list) or len(types) != len(dims):
-        return None, None
-    sizes = []
-    for shape, kind, stride in zip(dims, types, strides, strict=False):
-        if isinstance(shape, list) and shape and kind in BYTES:
-            sizes.append(BYTES[kind] * _elements(shape, stride))
-        elif isinstance(shape, list) and shape and kind != "ScalarList":
-            return None, None  # a list of tensors, or an unknown type
-    if not sizes:
-        return None, None
-    flops, out = args.get("flops"), float(max(sizes))
-    if (first := PRODUCTS.get(name)) is not None and len(dims) > first + 1:
-        left, right = dims[first], dims[first + 1]
-        if len(left) >= 2 and len(right) >= 2:
-            flops = flops or 2.0 * math.prod(left) * right[-1]
-            out = float(BYTES[types[first]] * math.prod(left[:-1]) * right[-1])
-    # In place: the first input is the output. Else it is taken to be as large as the largest input.
-    return (None if flops is None else float(flops)), sum(sizes) + (
-        0.0 if name[-1:] == "_" else out
-    )
-
-
-def _elements(shape: Sequence[int], stride: Sequence[int] | None) -> int:
-    """How many different elements a tensor has: those of a stride of 0 are one."""
-    kept = [n for n, s in zip(shape, stride or [1] * len(shape), strict=False) if s]
-    return math.prod(kept)

@@ -131,7 +131,8 @@ class Wanted:
         yield (
             lambda model, _: changes.scaled_works(model, factor),
             lines.words(self.gpu),
-            "shapes are not recorded (record_shapes=True), so what bounds a kernel is not known"
+            "no operator's arithmetic is known by its shapes (record_shapes=True), so what bounds "
+            "a kernel is not known either"
             if not lines.known
             else "no kernel is bound by what the other device has more or less of",
         )
