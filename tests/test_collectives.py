@@ -111,6 +111,22 @@ def test_groups_are_apart_and_members_alone_are_expected() -> None:
     assert some.select("group_size", "missing", "transfer_ns").row(0) == (100, 1, None)
 
 
+def test_of_a_group_of_unknown_members_no_more_are_expected_than_it_has() -> None:
+    def trace(group: str | None, size: int | None) -> sk.Trace:
+        named = {"Process Group Name": group, "Process Group Ranks": None, "Group size": size}
+        return sk.load([kernel(0, 1) if group is None else reduce(0, 10, 1, **named)])
+
+    for size, groups, want in (
+        (2, ("tp0", "tp0", "tp1", "tp1"), [(2, 0), (2, 0)]),
+        (2, ("tp0", "tp0", "tp1", None), [(1, 1), (2, 0)]),
+        (9, ("tp0", "tp0", None), [(2, 1)]),
+        (None, ("tp0", None, None), [(1, 2)]),
+    ):
+        ranks = sk.load_ranks({r: trace(group, size) for r, group in enumerate(groups)})
+        found = sk.collectives(ranks).select("ranks", "missing")
+        assert sorted(found.rows()) == want
+
+
 def test_a_send_meets_its_receive() -> None:
     def trace(rank: int, *peers: tuple[str, int]) -> sk.Trace:
         events = []
