@@ -141,9 +141,11 @@ def test_the_tracks_say_what_the_verbs_say(tmp_path: Path) -> None:
     assert set(CAUSE_COLOURS) == set(ACTIVITIES)
 
 
-@pytest.mark.parametrize(("own", "arrows"), [(False, 5), (True, 2)], ids=["none", "some"])
-def test_arrows_are_added_where_the_writer_has_none(own: bool, arrows: int, tmp_path: Path) -> None:
-    arrow = {"id": 1, "cat": "ac2g", "name": "ac2g"}
+@pytest.mark.parametrize(
+    ("own", "arrows"), [("", 5), ("fwdbwd", 5), ("ac2g", 2), ("async", 2), ("skiptrace", 2)]
+)
+def test_arrows_are_added_where_the_writer_has_none(own: str, arrows: int, tmp_path: Path) -> None:
+    arrow = {"id": 1, "cat": own, "name": "ac2g"}
     written = [arrow | {"ph": "s", "pid": 1, "tid": 1, "ts": 2},
                arrow | {"ph": "f", "pid": 0, "tid": 7, "ts": 10}]  # fmt: skip
     all_events = events() + (written if own else [])
@@ -155,7 +157,19 @@ def test_arrows_are_added_where_the_writer_has_none(own: bool, arrows: int, tmp_
     end = {e["id"]: (e["pid"], e["tid"], e["ts"]) for e in made if e["ph"] == "f"}
     pairs = [(begin[i], end[i]) for i in begin]
     assert ((1, 1, "62.000"), (0, 7, "75.000")) in pairs
-    assert (((1, 1, "2.000"), (0, 7, "10.000")) in pairs) is not own
+    assert (((1, 1, "2.000"), (0, 7, "10.000")) in pairs) is (arrows == 5)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 10_000])
+def test_arrows_of_launches_are_known_wherever_blocks_cut(block: int) -> None:
+    others = [{"ph": "s", "cat": "fwdbwd", "id": 2}, {"ph": "X", "cat": "ac2g"}]
+    for cat, want in (("fwdbwd", False), ("ac2g", True), ("async_cpu_to_gpu", True)):
+        for arrow in ({"ph": "s", "id": 1, "cat": cat}, {"cat": cat, "id": 1, "ph": "s"}):
+            source = _Blocks("<test>", json.dumps([*others, arrow, *others]).encode())
+            object.__setattr__(source, "stamp", (block, 0))
+            ending = find_ending(source)
+            assert ending is not None
+            assert ending.has_arrows is want
 
 
 @pytest.mark.parametrize(("ahead", "lanes"), [(0, 1), (1, 2), (2, 3)])
