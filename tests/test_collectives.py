@@ -14,6 +14,7 @@ from helpers import annotation, call, event, fixture_path, kernel
 
 import skiptrace as sk
 from skiptrace.errors import UnknownKeyError
+from skiptrace.model.kernel_classes import is_communication
 from skiptrace.model.schema.several import COLLECTIVE_RANKS, COLLECTIVES
 
 
@@ -86,6 +87,18 @@ def test_a_type_without_arguments_is_that_of_the_label_or_the_kernel() -> None:
         row = sk.collectives(sk.load_ranks({0: one})).row(0, named=True)
         assert row["type"] == kind
         assert row["bytes"] == (20 if kind == "broadcast" else None)
+
+
+def test_what_communicates_is_what_breakdown_calls_communication() -> None:
+    trace = sk.load([
+        kernel(0, 5, 1, NCCL), kernel(10, 7, 2, "all_reduce_2shot"), kernel(20, 9, 3, "gemm"),
+        kernel(30, 11, 4, "mine", **{"Collective name": "allreduce"}),
+        event("gpu_memcpy", "ncclMemcpy", 50, 3, pid=0, tid=7),
+    ])  # fmt: skip
+    found = sk.load_ranks({0: trace}).matched
+    work = trace.work.filter(is_communication(trace, trace.work))
+    assert found["work"].sort().to_list() == work["id"].sort().to_list()
+    assert set(work["name"]) == {"mine", NCCL}
 
 
 def test_a_rank_that_lacks_one_is_counted_and_its_figures_are_null() -> None:

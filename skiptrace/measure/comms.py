@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.measure.behaviour import named
-from skiptrace.model import categories as cats
 from skiptrace.model.arguments import find_arguments
+from skiptrace.model.kernel_classes import is_communication
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.rounding import median_of
 from skiptrace.model.schema.column import conform
@@ -45,16 +44,9 @@ _FIELDS: dict[str, Any] = {
 _KEY = ("group", "type", "pair", "number", "within")
 
 
-def is_communication(trace: Trace) -> pl.Series:
-    """Which works of a trace are kernels that communicate, by argument or by name."""
-    work = trace.work
-    by_argument = work["id"].is_in(trace.whole.collectives.implode())
-    return (work["kind"] == "kernel") & (by_argument | named(work["name"], cats.COLLECTIVES))
-
-
 def communications(trace: Trace, rank: int) -> pl.DataFrame:
     """A row for each communication kernel, in time order, with what is recorded of it."""
-    work = trace.work.filter(is_communication(trace)).sort("start_ns", "id")
+    work = trace.work.filter(is_communication(trace, trace.work)).sort("start_ns", "id")
     launches = trace.whole.launches
     row = rows_of(launches["id"], work["launch"])
     found = work.select(
