@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections import Counter
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,17 +132,20 @@ def test_the_tracks_say_what_the_verbs_say(tmp_path: Path) -> None:
     assert [e["name"] for e in spans["steps"]] == [
         f"{s}: {v}-bound" for s, v in zip(steps["step"], verdicts, strict=True)
     ]
-    counts = [(e["ts"], e["args"]["works"]) for e in made if e["ph"] == "C"]
+    counts = [(e["ts"], e["args"]["launches"]) for e in made if e["ph"] == "C"]
     assert counts == [
-        ("2.000", 1), ("15.000", 0), ("21.000", 1), ("35.000", 0), ("62.000", 3), ("73.000", 2),
-        ("78.000", 1), ("83.000", 0),
+        ("2.000", 1), ("15.000", 0), ("21.000", 1), ("35.000", 0), ("62.000", 1), ("83.000", 0),
     ]  # fmt: skip
+    depth = sk.queue_depth(trace).frame
+    assert [n for _, n in counts] == depth["depth"].to_list()
     assert set(CAUSE_COLOURS) == set(ACTIVITIES)
 
 
-@pytest.mark.parametrize(("own", "arrows"), [(False, 5), (True, 2)], ids=["none", "some"])
-def test_arrows_are_added_where_the_writer_has_none(own: bool, arrows: int, tmp_path: Path) -> None:
-    arrow = {"id": 1, "cat": "ac2g", "name": "ac2g"}
+@pytest.mark.parametrize(
+    ("own", "arrows"), [("", 5), ("fwdbwd", 5), ("ac2g", 2), ("async", 2), ("skiptrace", 2)]
+)
+def test_arrows_are_added_where_the_writer_has_none(own: str, arrows: int, tmp_path: Path) -> None:
+    arrow = {"id": 1, "cat": own, "name": "ac2g"}
     written = [arrow | {"ph": "s", "pid": 1, "tid": 1, "ts": 2},
                arrow | {"ph": "f", "pid": 0, "tid": 7, "ts": 10}]  # fmt: skip
     all_events = events() + (written if own else [])
@@ -154,7 +157,37 @@ def test_arrows_are_added_where_the_writer_has_none(own: bool, arrows: int, tmp_
     end = {e["id"]: (e["pid"], e["tid"], e["ts"]) for e in made if e["ph"] == "f"}
     pairs = [(begin[i], end[i]) for i in begin]
     assert ((1, 1, "62.000"), (0, 7, "75.000")) in pairs
-    assert (((1, 1, "2.000"), (0, 7, "10.000")) in pairs) is not own
+    assert (((1, 1, "2.000"), (0, 7, "10.000")) in pairs) is (arrows == 5)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 10_000])
+def test_arrows_of_launches_are_known_wherever_blocks_cut(block: int) -> None:
+    others = [{"ph": "s", "cat": "fwdbwd", "id": 2}, {"ph": "X", "cat": "ac2g"}]
+    for cat, want in (("fwdbwd", False), ("ac2g", True), ("async_cpu_to_gpu", True)):
+        for arrow in ({"ph": "s", "id": 1, "cat": cat}, {"cat": cat, "id": 1, "ph": "s"}):
+            source = _Blocks("<test>", json.dumps([*others, arrow, *others]).encode())
+            object.__setattr__(source, "stamp", (block, 0))
+            ending = find_ending(source)
+            assert ending is not None
+            assert ending.has_arrows is want
+
+
+@pytest.mark.parametrize(("ahead", "lanes"), [(0, 1), (1, 2), (2, 3)])
+def test_spans_of_one_lane_never_overlap(ahead: int, lanes: int, tmp_path: Path) -> None:
+    found: list[Event] = []
+    for n in range(6):  # the host of each is done at once, its kernel that many steps later
+        at, run = 100 * n, 90 + 100 * ahead
+        found += [step(n, at, 95), op("aten::mm", at + 1, 6), call("launch", at + 2, 2, n + 1),
+                  kernel(at + 8, run, n + 1, stream=n)]  # fmt: skip
+    made = added(sk.annotate(sk.load(found), tmp_path / "a.json"), len(found))
+    for track in ("steps", "critical path"):
+        pid = next(e["pid"] for e in made if e["name"] == "process_name"
+                   and e["args"]["name"].endswith(track))  # fmt: skip
+        spans = [(e["tid"], float(e["ts"]), float(e["ts"]) + float(e["dur"]))
+                 for e in made if e["pid"] == pid and e["ph"] == "X"]  # fmt: skip
+        assert {lane for lane, _, _ in spans} == set(range(lanes))
+        for (lane, _, end), (next_lane, start, _) in pairwise(sorted(spans)):
+            assert lane != next_lane or round(end, 3) <= start
 
 
 def test_a_window_has_its_own_tracks_and_the_whole_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from helpers import annotation, call, event, fixture_path, kernel
 
 import skiptrace as sk
 from skiptrace.errors import UnknownKeyError
+from skiptrace.model.kernel_classes import is_communication
 from skiptrace.model.schema.several import COLLECTIVE_RANKS, COLLECTIVES
 
 
@@ -88,6 +89,18 @@ def test_a_type_without_arguments_is_that_of_the_label_or_the_kernel() -> None:
         assert row["bytes"] == (20 if kind == "broadcast" else None)
 
 
+def test_what_communicates_is_what_breakdown_calls_communication() -> None:
+    trace = sk.load([
+        kernel(0, 5, 1, NCCL), kernel(10, 7, 2, "all_reduce_2shot"), kernel(20, 9, 3, "gemm"),
+        kernel(30, 11, 4, "mine", **{"Collective name": "allreduce"}),
+        event("gpu_memcpy", "ncclMemcpy", 50, 3, pid=0, tid=7),
+    ])  # fmt: skip
+    found = sk.load_ranks({0: trace}).matched
+    work = trace.work.filter(is_communication(trace, trace.work))
+    assert found["work"].sort().to_list() == work["id"].sort().to_list()
+    assert set(work["name"]) == {"mine", NCCL}
+
+
 def test_a_rank_that_lacks_one_is_counted_and_its_figures_are_null() -> None:
     traces = {r: sk.load([reduce(0, 10, 1)]) for r in range(2)}
     traces[2] = sk.load([kernel(0, 1)])
@@ -109,6 +122,22 @@ def test_groups_are_apart_and_members_alone_are_expected() -> None:
     short = {"Process Group Ranks": "[0, 1, ..., 99]", "Group size": 100}
     some = sk.collectives(sk.load_ranks({0: sk.load([reduce(0, 1, 1, **short)]), 5: sk.load([])}))
     assert some.select("group_size", "missing", "transfer_ns").row(0) == (100, 1, None)
+
+
+def test_of_a_group_of_unknown_members_no_more_are_expected_than_it_has() -> None:
+    def trace(group: str | None, size: int | None) -> sk.Trace:
+        named = {"Process Group Name": group, "Process Group Ranks": None, "Group size": size}
+        return sk.load([kernel(0, 1) if group is None else reduce(0, 10, 1, **named)])
+
+    for size, groups, want in (
+        (2, ("tp0", "tp0", "tp1", "tp1"), [(2, 0), (2, 0)]),
+        (2, ("tp0", "tp0", "tp1", None), [(1, 1), (2, 0)]),
+        (9, ("tp0", "tp0", None), [(2, 1)]),
+        (None, ("tp0", None, None), [(1, 2)]),
+    ):
+        ranks = sk.load_ranks({r: trace(group, size) for r, group in enumerate(groups)})
+        found = sk.collectives(ranks).select("ranks", "missing")
+        assert sorted(found.rows()) == want
 
 
 def test_a_send_meets_its_receive() -> None:

@@ -116,6 +116,24 @@ def test_a_column_rank_of_the_verb_gives_way() -> None:
 # --- clocks -------------------------------------------------------------------------------------
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 6)), min_size=2, max_size=7))
+def test_ranks_are_aligned_from_the_one_that_shares_most(of_rank: list[set[int]]) -> None:
+    ranks = sk.load_ranks({
+        r: sk.load([reduce(100 * k, 50, k + 1, Seq=k) for k in sorted(held)])
+        for r, held in enumerate(of_rank)
+    })  # fmt: skip
+    want: dict[int, tuple[int, int | None]] = {0: (0, None)}
+    while len(want) < len(of_rank):
+        pairs = [(a, b) for a in range(len(of_rank)) if a not in want for b in sorted(want)]
+        a, b = max(pairs, key=lambda p: len(of_rank[p[0]] & of_rank[p[1]]))
+        if not of_rank[a] & of_rank[b]:
+            break
+        want[a] = (len(of_rank[a] & of_rank[b]), b)
+    found = ranks.clocks.select("collectives", "reference").rows()
+    assert found == [want.get(r, (0, None)) for r in range(len(of_rank))]
+
+
 def test_clocks_are_aligned_on_the_ends_and_traces_are_left_alone() -> None:
     shifted = three((0, 1000, -500))
     assert shifted.clocks["offset_ns"].to_list() == [0, -1_000_000, 500_000]

@@ -77,6 +77,14 @@ def test_a_step_has_the_part_of_the_curve_that_lies_in_it() -> None:
         assert sk.memory(trace.step(name)).curve.equals(inside)
 
 
+def test_totals_left_out_are_those_so_far_in_the_recording_in_a_window_too() -> None:
+    trace = sk.load([op("aten::empty", 0, 30), memory(1, 100, 1), memory(11, 50, 2)])
+    found = sk.memory(trace.between(9_000, 20_000))
+    assert found.curve.select("bytes", "allocated").rows() == [(50, 150)]
+    assert found.peaks["peak"].to_list() == [150]
+    assert found.live.select("allocations", "bytes").rows() == [(1, 50), (None, 100)]
+
+
 def test_nothing_recorded_says_why(tmp_path: Path) -> None:
     assert "profile_memory=True" in sk.memory(sk.load(json.dumps([op("a", 0, 5)]).encode())).reason
     assert "window" in sk.memory(sk.load(EVENTS).between(100_000, 200_000)).reason

@@ -41,6 +41,9 @@ def test_a_step_as_a_trace_has_the_row_of_the_step() -> None:
     for name in trace.steps["name"]:
         expected = sk.sm_efficiency(trace).filter(step=name)
         assert sk.sm_efficiency(trace.step(name)).equals(expected)
+        low = trace.steps.filter(name=name)["start_ns"].item()
+        part = trace.between(low + 10_000, low + 20_000)  # rows are of whole steps
+        assert sk.sm_efficiency(part).equals(expected)
 
 
 def test_nothing_recorded_is_null_and_no_zero() -> None:

@@ -45,6 +45,9 @@ def test_a_step_lasts_until_its_last_work_and_begins_after_the_one_before() -> N
         (0, 22_000), (22_000, 13_000), (35_000, 0),
     ]  # fmt: skip
     assert sk.step_time(trace.step(2)).equals(frame[1:2])
+    part = trace.between(11_000, 14_000)  # of the second: its row, not a part of it
+    assert part.steps["name"].to_list() == ["ProfilerStep#2"]
+    assert sk.step_time(part).equals(frame[1:2])
 
 
 @settings(max_examples=20)

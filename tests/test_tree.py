@@ -64,6 +64,22 @@ def test_a_step_as_a_trace_has_the_tree_of_the_step() -> None:
     assert sk.tree(trace.step(2)).frame.equals(sk.tree(trace, 2).frame)
 
 
+def test_of_a_window_self_time_is_that_of_the_whole_and_open_events_are_outside() -> None:
+    trace = sk.load([
+        op("early", 5, 20), call("cudaLaunchKernel", 12, 2, 1), kernel(20, 5, 1),
+        op("within", 30, 50), op("after", 60, 10), python("nn.Module: Net_0", 72, 4),
+        op("later", 90, 5),
+    ])  # fmt: skip
+    part = trace.between(10_000, 50_000)
+    columns = ("name", "count", "total_ns", "self_ns", "launches", "device_total_ns")
+    assert sk.tree(part, min_share=0).frame.select(columns).rows() == [
+        ("within", 1, 50_000, 36_000, 0, 0),
+        (None, 0, 0, 0, 1, 5_000),
+    ]
+    whole = sk.tree(trace, min_share=0).frame.filter(name="within")
+    assert whole["self_ns"].to_list() == [36_000]
+
+
 def test_a_real_tree_adds_up() -> None:
     trace = sk.load(fixture_path("training_step"))
     frame = sk.tree(trace, min_share=0).frame

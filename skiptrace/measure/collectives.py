@@ -74,10 +74,11 @@ def collectives(ranks: Ranks, by: str = "collective") -> pl.DataFrame:
         )
     )
     loaded = list(ranks.traces)
+    some = pl.min_horizontal("group_size", pl.lit(len(loaded)))  # of a group of unknown members
     complete = pl.col("ranks") >= pl.col("group_size")
     found = found.with_columns(
         group_size=pl.col("group_size").fill_null(len(loaded)),
-        expected=pl.col("members").list.set_intersection(loaded).list.len().fill_null(len(loaded)),
+        expected=pl.col("members").list.set_intersection(loaded).list.len().fill_null(some),
     ).with_columns(
         missing=pl.max_horizontal(pl.col("expected").cast(pl.Int64) - pl.col("ranks"), 0),
         transfer_ns=pl.when(complete).then("transfer_ns"),

@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.measure.behaviour import named
-from skiptrace.model import categories as cats
 from skiptrace.model.arguments import find_arguments
+from skiptrace.model.kernel_classes import is_communication
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.rounding import median_of
 from skiptrace.model.schema.column import conform
@@ -45,16 +44,9 @@ _FIELDS: dict[str, Any] = {
 _KEY = ("group", "type", "pair", "number", "within")
 
 
-def is_communication(trace: Trace) -> pl.Series:
-    """Which works of a trace are kernels that communicate, by argument or by name."""
-    work = trace.work
-    by_argument = work["id"].is_in(trace.whole.collectives.implode())
-    return (work["kind"] == "kernel") & (by_argument | named(work["name"], cats.COLLECTIVES))
-
-
 def communications(trace: Trace, rank: int) -> pl.DataFrame:
     """A row for each communication kernel, in time order, with what is recorded of it."""
-    work = trace.work.filter(is_communication(trace)).sort("start_ns", "id")
+    work = trace.work.filter(is_communication(trace, trace.work)).sort("start_ns", "id")
     launches = trace.whole.launches
     row = rows_of(launches["id"], work["launch"])
     found = work.select(
@@ -156,21 +148,24 @@ def clocks(traces: Mapping[int, Trace], found: pl.DataFrame) -> pl.DataFrame:
     shared = known.T.astype(np.int64) @ known
     offset = {0: 0}
     rows: list[tuple[object, ...]] = [(ranks[0], 0, None, 0, None, "none")]
-    left = set(range(1, len(ranks)))
-    while left:
-        there = sorted(offset)
-        one, other = max(((a, b) for a in sorted(left) for b in there), key=lambda p: shared[p])
-        count = int(shared[one, other])
-        if not count:
-            break
+    # The aligned rank that each shares most with, of equals the first; -1: it is aligned itself.
+    partner, most = np.zeros(len(ranks), np.int64), shared[:, 0].copy()
+    most[0] = -1
+    while (count := int(most.max())) > 0:
+        one = int(most.argmax())
+        other = int(partner[one])
         both = known[:, one] & known[:, other]
         apart = np.sort(ends[both, other] - ends[both, one])
         offset[one] = offset[other] + median_of(apart)
         low, high = (apart[-(-count * share // 100) - 1] for share in (5, 95))
         rows.append((ranks[one], offset[one], int(high - low), count, ranks[other], "collectives"))
-        left.discard(one)
+        most[one] = -1
+        new = shared[:, one]
+        closer = (most >= 0) & ((new > most) | ((new == most) & (one < partner)))
+        partner[closer], most[closer] = one, new[closer]
     base = [trace.meta.base_time_ns for trace in traces.values()]
-    for one in sorted(left):  # shares none: the headers' clocks are those of their hosts
+    # What shares none: the headers' clocks are those of their hosts.
+    for one in np.flatnonzero(most >= 0).tolist():
         timed = bool(base[one] and base[0])
         apart_ns = base[one] - base[0] if timed else 0
         rows.append((ranks[one], apart_ns, None, 0, None, "unix time" if timed else "none"))

@@ -74,7 +74,7 @@ def memory(trace: Trace) -> Memory:
 
 
 def _events(trace: Trace) -> tuple[pl.DataFrame, str]:
-    """The memory events of the trace by time, and why there are none."""
+    """The memory events by time, with totals the writer left out, and why there are none."""
     whole, none = trace.whole, pl.DataFrame()
     if isinstance(whole.source, SavedArguments):
         return none, "a saved folder holds no memory events: load the trace file itself"
@@ -93,10 +93,12 @@ def _events(trace: Trace) -> tuple[pl.DataFrame, str]:
         },
         schema_overrides={"id": pl.Int64, "pid": pl.Int64, "tid": pl.Int64},
     ).filter(pl.Series(known, dtype=pl.Boolean) & pl.col("bytes").is_not_null())
+    frame = frame.sort("at_ns", "id", maintain_order=True)
+    so_far = pl.col("bytes").cum_sum().over("device_type", "device")
+    frame = frame.with_columns(allocated=pl.coalesce("allocated", so_far))
     if trace.window is not None:
         low, high = trace.window
         frame = frame.filter((pl.col("at_ns") >= low) & (pl.col("at_ns") < high))
-    frame = frame.sort("at_ns", "id", maintain_order=True)
     return frame, "" if len(frame) else "no memory events in this window"
 
 
@@ -115,7 +117,7 @@ def _ints(args: list[dict[str, Any]], key: str) -> pl.Series:
 
 
 def _placed(trace: Trace, events: pl.DataFrame) -> pl.DataFrame:
-    """Add who did it, and the totals where the writer left them out."""
+    """Add who did it, and the name of the device."""
     whole = trace.whole
     known = events.with_columns(
         start_ns="at_ns", pid=pl.col("pid").fill_null(-1), tid=pl.col("tid").fill_null(-1)
@@ -124,7 +126,6 @@ def _placed(trace: Trace, events: pl.DataFrame) -> pl.DataFrame:
     ops, frames = whole.ops, whole.python
     row = Nest(ops).at(*where)
     root = rows_of(ops["id"], link_to_row(ops["root"], row))
-    device = ["device_type", "device"]
     return events.with_columns(
         link_to_row(ops["name"], row).alias("op"),
         link_to_row(ops["name"], root).alias("root_op"),
@@ -133,7 +134,6 @@ def _placed(trace: Trace, events: pl.DataFrame) -> pl.DataFrame:
         device_kind=pl.col("device_type").replace_strict(
             DEVICE_TYPES, default=None, return_dtype=pl.String
         ),
-        allocated=pl.coalesce("allocated", pl.col("bytes").cum_sum().over(device)),
     )
 
 

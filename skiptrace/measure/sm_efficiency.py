@@ -24,7 +24,8 @@ def sm_efficiency(trace: Trace) -> pl.DataFrame:
     Parameters
     ----------
     trace
-        A trace or a window of one. The source is read again for what was recorded of kernels.
+        A trace or a window of one, of which each step is a whole one. The source
+        is read again for what was recorded of kernels.
 
     Returns
     -------

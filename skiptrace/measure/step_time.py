@@ -30,7 +30,7 @@ def step_time(trace: Trace, *, classes: Classes | None = None) -> pl.DataFrame:
     Parameters
     ----------
     trace
-        A trace or a window of one.
+        A trace or a window of one, of which each step is a whole one.
     classes
         As in `breakdown`: what is ``communication``.
 

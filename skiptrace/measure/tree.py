@@ -71,7 +71,7 @@ def tree(trace: Trace, step: int | str | None = None, *, min_share: float = 0.01
         raise UnknownKeyError.of("min_share", min_share, ["a share between 0 and 1"])
     warn_of_doubts(trace, "tree")
     part = trace if step is None else trace.step(step)
-    events = _events(part)
+    events = _events(part.ops, part.python)
     nest = Nest(events)
     node, nodes = _paths(events, nest)
     frame = _figures(part, events, nest, node, nodes)
@@ -82,15 +82,15 @@ def tree(trace: Trace, step: int | str | None = None, *, min_share: float = 0.01
     return Tree(conform(_depth_first(kept), TREE))
 
 
-def _events(trace: Trace) -> pl.DataFrame:
+def _events(ops: pl.DataFrame, python: pl.DataFrame) -> pl.DataFrame:
     """Operators, and the Python frames of modules."""
     columns = ("id", "name", "start_ns", "dur_ns", "pid", "tid")
-    modules = trace.python.filter(pl.col("name").str.starts_with(MARK)).with_columns(
+    modules = python.filter(pl.col("name").str.starts_with(MARK)).with_columns(
         pl.col("name").str.strip_prefix(MARK)
     )
     return pl.concat(
         [
-            trace.ops.select(columns).with_columns(kind=pl.lit("operator")),
+            ops.select(columns).with_columns(kind=pl.lit("operator")),
             modules.select(columns).with_columns(kind=pl.lit("module")),
         ]
     )
@@ -163,7 +163,7 @@ def _figures(
         parent=pl.when(pl.col("above") >= 0).then("above"),
         count=pl.Series(sums(node, np.ones(len(node), np.int64))),
         total_ns=pl.Series(sums(node, events["dur_ns"].to_numpy())),
-        self_ns=pl.Series(sums(node, self_times(nest, len(events)))),
+        self_ns=pl.Series(sums(node, _self_times(trace, events, nest))),
         launches=pl.Series(sums(launched, np.ones(len(launched), np.int64))),
         device_ns=pl.Series(device),
         device_total_ns=pl.Series(under),
@@ -175,6 +175,18 @@ def _figures(
     ).filter(
         (pl.col("node") < outside) | (pl.col("launches") > 0) | (pl.col("device_ns") > 0)
     )  # fmt: skip
+
+
+def _self_times(part: Trace, events: pl.DataFrame, nest: Nest) -> Ints:
+    """Self time of each event; what starts inside one after the window takes it from that one."""
+    if part.window is not None and len(events):
+        index, after = part.whole.index, part.window[1]
+        end = max(after, int((events["start_ns"] + events["dur_ns"]).max()))  # type: ignore[arg-type]
+        later = _events(index.ops.between(after, end), index.python.between(after, end))
+        if len(later):
+            nest = Nest(pl.concat([events, later]))
+            return self_times(nest, len(events) + len(later))[: len(events)]
+    return self_times(nest, len(events))
 
 
 def _depth_first(frame: pl.DataFrame) -> pl.DataFrame:

@@ -19,8 +19,12 @@ _LEVEL = np.zeros(256, np.int64)
 _LEVEL[list(b"{[")], _LEVEL[list(b"}]")] = 1, -1
 _KEY = re.compile(rb'"traceEvents"\s*:\s*\Z')
 _ARROW = re.compile(rb'"ph"\s*:\s*"s"')
-_BEHIND = 256
-"""Bytes before a bracket that are looked at for the key in front of it."""
+_LAUNCHES = re.compile(rb'"cat"\s*:\s*"(?:ac2g|async\w*|skiptrace)"')
+"""Kineto's arrows from launches by their categories, of 2021 too, and those of `annotate`; not
+those from forward to backward (`fwdbwd`)."""
+_BEHIND = 1024
+"""Bytes before a bracket that are looked at for the key in front of it, and of an event that the
+border of two blocks cuts."""
 
 
 class Ending(NamedTuple):
@@ -29,7 +33,7 @@ class Ending(NamedTuple):
     at: int
     """Byte of the bracket that closes it, in the unpacked text."""
     has_arrows: bool
-    """Whether anything in the text begins an arrow (a flow event)."""
+    """Whether anything in the text begins an arrow (a flow event) from a launch."""
 
 
 def find_ending(source: Source) -> Ending | None:
@@ -69,13 +73,14 @@ class _Scan:
         outer = ((kind == _LIST) & (depth <= 2)) | ((kind == _LIST_END) & (depth <= 1))
         for i in np.flatnonzero(outer).tolist():
             self._meet(block, int(at[i]), int(depth[i]), is_first=not self._brackets and not i)
-        self.has_arrows = self.has_arrows or bool(_ARROW.search(self._tail[-16:] + block))
+        text = self._tail + block
+        self.has_arrows = self.has_arrows or _has_arrow(text)
         self.in_string ^= bool(counts.sum() % 2)
         self.depth = int(depth[-1]) if len(depth) else self.depth
         self._brackets += len(at)
         self._done += len(block)
         run = len(block) - len(block.rstrip(b"\\"))
-        self._tail = (self._tail + block)[-max(_BEHIND, run + 1) :]
+        self._tail = text[-max(_BEHIND, run + 1) :]
 
     def _escaped(self, codes: Bytes, quotes: Ints) -> Bools:
         """Which quotes have an odd number of backslashes before them."""
@@ -102,6 +107,16 @@ class _Scan:
             before = self._tail + before
         if is_first or (depth == 2 and _KEY.search(before)):
             self._level = depth
+
+
+def _has_arrow(text: bytes) -> bool:
+    """Whether an event begins an arrow from a launch; flow events hold no other brackets."""
+    for found in _ARROW.finditer(text):
+        first = text.rfind(b"{", 0, found.start()) + 1
+        last = text.find(b"}", found.end())
+        if _LAUNCHES.search(text, first, last if last >= 0 else len(text)):
+            return True
+    return False
 
 
 def with_more(source: Source, end: int, more: Iterable[bytes]) -> Iterator[bytes]:

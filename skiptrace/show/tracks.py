@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import polars as pl
 
 from skiptrace.measure.idle_gaps import idle_gaps
+from skiptrace.measure.queue_depth import queue_depth
 from skiptrace.measure.summary import summary
 from skiptrace.model.categories import OWN
 from skiptrace.model.nesting import link_to_row, rows_of
@@ -100,9 +100,14 @@ def _steps(trace: Trace, pid: int) -> pl.DataFrame:
 
 
 def _lanes(start: pl.Series, dur: pl.Series) -> pl.Series:
-    """0, or 0 and 1 in turns where what follows each other overlaps."""
-    overlap = ((start + dur).shift(1) > start).any()
-    return pl.Series("lane", np.arange(len(start)) % 2 if overlap else np.zeros(len(start), int))
+    """For each span the first lane that is free when it starts."""
+    ends: list[int] = []
+    lanes = []
+    for begin, length in zip(start.to_list(), dur.to_list(), strict=True):
+        lane = next((i for i, end in enumerate(ends) if end <= begin), len(ends))
+        ends[lane : lane + 1] = [begin + length]
+        lanes.append(lane)
+    return pl.Series("lane", lanes, dtype=pl.Int64)
 
 
 def _path(trace: Trace, pid: int) -> pl.DataFrame:
@@ -144,21 +149,11 @@ def _gaps(trace: Trace, pid: int) -> pl.DataFrame:
 
 
 def _depth(trace: Trace, pid: int) -> pl.DataFrame:
-    """Works launched and not ended, per stream, wherever that number changes."""
-    work = trace.work.filter(pl.col("launch").is_not_null())
-    row = rows_of(trace.whole.launches["id"], work["launch"])
-    launched = link_to_row(trace.whole.launches["start_ns"], row)
-    where = ["device", "stream"]
-    begins = work.select(*where, ts=launched, n=pl.lit(1, pl.Int64))
-    end = pl.max_horizontal(pl.col("start_ns") + pl.col("dur_ns"), launched)
-    ends = work.select(*where, ts=end, n=pl.lit(-1, pl.Int64))
-    changes = pl.concat([begins, ends]).group_by(*where, "ts").agg(pl.col("n").sum())
-    changes = changes.filter(pl.col("n") != 0).sort(*where, "ts")
-    return changes.with_columns(n=pl.col("n").cum_sum().over(where)).select(
+    return queue_depth(trace).frame.select(
         _event(
-            "C", pid, ts=pl.col("ts"),
+            "C", pid, ts=pl.col("start_ns"),
             name=pl.format("device {} stream {}", "device", "stream"),
-            args=pl.struct(works="n"),
+            args=pl.struct(launches="depth"),
         )
     )  # fmt: skip
 
