@@ -99,7 +99,8 @@ def test_every_intact_event_comes_out_whichever_way_it_is_read(
 NOTHING = [
     b" \n\t ", b"\xef\xbb\xbf", b"[", b"{", b"null", b"123", b'"text"', b'{"traceEvents": null}',
     b'{"error": {"code": 404}}', b"<!DOCTYPE html><script>var x = {\"a\": [1]};</script>404 {x}",
-    b"<a ph=\"1\" name='x'>{found: [\"ph\": 1]}</a>", gzip.compress(b"x", mtime=0)[:10], b"PK\x03\x04",
+    b"<a ph=\"1\" name='x'>{found: [\"ph\": 1]}</a>",
+    gzip.compress(b"x", mtime=0)[:10], b"PK\x03\x04",
 ]  # fmt: skip
 
 
