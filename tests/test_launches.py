@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_the_maximum_of_any_range(data: st.DataObject, values: list[int]) -> Non
 
 
 @given(st.lists(st.sampled_from("ox"), min_size=1, max_size=24), st.randoms())
-def test_works_of_a_launch_are_never_ahead_of_it(kinds: list[str], rng: object) -> None:
+def test_works_of_a_launch_are_never_ahead_of_it(kinds: list[str], rng: Random) -> None:
     """One graph ("x") among the works of others ("o") on one stream, copies before its kernel."""
     events = [call("cudaGraphLaunch", 0, 1, 1)]
     ends = []
