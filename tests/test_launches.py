@@ -27,6 +27,37 @@ def test_the_maximum_of_any_range(data: st.DataObject, values: list[int]) -> Non
     assert found.tolist() == [max(values[a:b], default=NONE) for a, b in pairs]
 
 
+@given(st.lists(st.sampled_from("oxy"), min_size=1, max_size=24), st.randoms())
+def test_works_of_a_launch_are_never_ahead_of_it(kinds: list[str], rng: Random) -> None:
+    """Two graphs, "x" and "y", among works of others on one stream, copies before their kernels."""
+    events = [call("cudaGraphLaunch", 0, 1, 1), call("cudaGraphLaunch", 0, 1, 2)]
+    works = []
+    for i, owner in enumerate([*kinds, "x", "y"]):
+        start, dur = 10 + 2 * i, rng.randrange(1, 9)
+        works.append((start, start + dur, owner))
+        correlation = {"x": 1, "y": 2, "o": 100 + i}[owner]
+        kind = "gpu_memcpy" if owner != "o" and i < len(kinds) else "kernel"
+        events.append(kernel(start, dur, correlation, cat=kind))
+        if owner == "o":
+            events.append(call("cudaLaunchKernel", 1, 1, correlation))
+    launches = sk.load(events).launches.filter(name="cudaGraphLaunch")
+    for owner, (first, _, _), found in zip("xy", works[-2:], launches["ahead_ns"], strict=True):
+        ahead = [end for start, end, other in works if start < first and other != owner]
+        assert found == (max(ahead) * 1000 if ahead else None)
+
+
+ONE = np.iinfo(np.int64).min
+
+
+@given(st.data(), st.lists(st.integers(-50, 50), min_size=1, max_size=40))
+def test_the_maximum_of_any_range(data: st.DataObject, values: list[int]) -> None:
+    places = st.integers(0, len(values))
+    pairs = data.draw(st.lists(st.tuples(places, places), min_size=1, max_size=20))
+    starts, stops = (np.array(side, np.int64) for side in zip(*pairs, strict=True))
+    found = _range_max(np.array(values, np.int64), starts, stops)
+    assert found.tolist() == [max(values[a:b], default=NONE) for a, b in pairs]
+
+
 @given(st.lists(st.sampled_from("ox"), min_size=1, max_size=24), st.randoms())
 def test_works_of_a_launch_are_never_ahead_of_it(kinds: list[str], rng: Random) -> None:
     """One graph ("x") among the works of others ("o") on one stream, copies before its kernel."""
