@@ -46,37 +46,6 @@ def test_works_of_a_launch_are_never_ahead_of_it(kinds: list[str], rng: Random) 
         assert found == (max(ahead) * 1000 if ahead else None)
 
 
-ONE = np.iinfo(np.int64).min
-
-
-@given(st.data(), st.lists(st.integers(-50, 50), min_size=1, max_size=40))
-def test_the_maximum_of_any_range(data: st.DataObject, values: list[int]) -> None:
-    places = st.integers(0, len(values))
-    pairs = data.draw(st.lists(st.tuples(places, places), min_size=1, max_size=20))
-    starts, stops = (np.array(side, np.int64) for side in zip(*pairs, strict=True))
-    found = _range_max(np.array(values, np.int64), starts, stops)
-    assert found.tolist() == [max(values[a:b], default=NONE) for a, b in pairs]
-
-
-@given(st.lists(st.sampled_from("ox"), min_size=1, max_size=24), st.randoms())
-def test_works_of_a_launch_are_never_ahead_of_it(kinds: list[str], rng: Random) -> None:
-    """One graph ("x") among the works of others ("o") on one stream, copies before its kernel."""
-    events = [call("cudaGraphLaunch", 0, 1, 1)]
-    ends = []
-    for i, kind in enumerate(kinds):
-        start, dur = 10 + 2 * i, rng.randrange(1, 9)
-        if kind == "o":
-            events += [call("cudaLaunchKernel", 1, 1, 100 + i), kernel(start, dur, 100 + i)]
-            ends.append(start + dur)
-        else:
-            events.append(kernel(start, dur, 1, cat="gpu_memcpy"))
-    at = 10 + 2 * len(kinds)
-    events.append(kernel(at, 1, 1))
-    launch = sk.load(events).launches.filter(name="cudaGraphLaunch").row(0, named=True)
-    assert launch["first_work"] is not None
-    assert launch["ahead_ns"] == (max(ends) * 1000 if ends else None)
-
-
 ONE = sk.load([call("cudaLaunchKernel", 0, 1, 1), kernel(5, 1, 1)])
 
 
