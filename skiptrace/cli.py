@@ -16,6 +16,7 @@ from skiptrace.errors import (
     MissingDependencyError,
     SkiptraceError,
     SweepError,
+    TraceWarning,
     UnknownKeyError,
 )
 from skiptrace.measure.diff import diff
@@ -209,7 +210,10 @@ def _fusion(arguments: argparse.Namespace) -> None:
 
 
 def _whatif(arguments: argparse.Namespace) -> None:
-    found = _predicted(_load(arguments), arguments)
+    trace = _load(arguments)
+    with warnings.catch_warnings():  # that nothing applies is among the assumptions
+        warnings.filterwarnings("ignore", "nothing changes", TraceWarning)
+        found = _predicted(trace, arguments)
     if arguments.json:
         return _json(results.whatif_dict(found))
     return results.print_whatif(found, _console())
