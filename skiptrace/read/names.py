@@ -1,9 +1,8 @@
-"""Strings where they stand in a text: each distinct one is decoded once."""
+"""Bytes where they stand in a text, by number: each distinct run of them is looked at once."""
 
 from __future__ import annotations
 
 import numpy as np
-import orjson
 
 from skiptrace.intervals import Ints
 from skiptrace.read.digits import Words
@@ -16,12 +15,6 @@ _WEIGHTS = _ODD * np.arange(1, _SIZE // 4, 2, dtype=np.uint64)
 _TABLE_BITS = 13
 _MASKS = (np.tri(_SIZE + 1, _SIZE, -1, dtype=np.uint8) * np.uint8(255)).view("<u8")
 """Of so many bytes, those that count."""
-
-
-def strings_at(text: bytes, start: Ints, length: Ints) -> tuple[Ints, list[str]]:
-    """The strings that start at these places of a JSON text: by number, and the distinct ones."""
-    code, texts = distinct_at(text, start, length)
-    return code, [_decode(inside) for inside in texts]
 
 
 def distinct_at(text: bytes, start: Ints, length: Ints) -> tuple[Ints, list[bytes]]:
@@ -93,7 +86,3 @@ def _distinct(mixed: Words) -> tuple[Ints, Ints]:
         code[others] = len(first) + theirs
         first = np.concatenate((first, others[again]))
     return first, code
-
-
-def _decode(inside: bytes) -> str:
-    return str(orjson.loads(b'"' + inside + b'"')) if b"\\" in inside else inside.decode()

@@ -12,7 +12,7 @@ import numpy as np
 from skiptrace.read.decode import is_list, loads, no_gc
 from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import Layout
-from skiptrace.read.names import strings_at
+from skiptrace.read.names import distinct_at
 from skiptrace.read.rows import ASKED_FOR, TIMED, Part, from_decoded, merged
 from skiptrace.read.templates import Match, Templates
 
@@ -37,9 +37,9 @@ class Reader:
         """
         start, end = self.layout.borders(text, len(text) - MARGIN)
         matches, left = self._templates.match(text, start, end)
-        part = _matched(text, len(start), matches)
-        if part is None or len(left) == len(start):
+        if len(left) == len(start):
             return _general(text)
+        part = _matched(text, len(start), matches)
         if len(left):
             spans = zip(start[left].tolist(), end[left].tolist(), strict=True)
             pieces = [text[a:b] for a, b in spans]
@@ -58,8 +58,8 @@ def _general(events: bytes) -> Part:
         return from_decoded(loads(b"[" + events + b"]"))
 
 
-def _matched(text: bytes, events: int, matches: list[Match]) -> Part | None:
-    """The rows of matched events; None where a text holds what JSON does not allow."""
+def _matched(text: bytes, events: int, matches: list[Match]) -> Part:
+    """The rows of matched events."""
     slot = np.full(events, -1, np.int64)
     phases = np.zeros(events, np.uint8)
     counts: Counter[str] = Counter()
@@ -95,12 +95,11 @@ def _matched(text: bytes, events: int, matches: list[Match]) -> Part | None:
     part.put_text("cat", cat, cats)
     for column, start in at.items():
         there = np.flatnonzero(start >= 0)
-        codes, texts = strings_at(text, start[there], length[column][there])
-        if any(min(string, default=" ") < " " for string in texts):
-            return None
+        codes, texts = distinct_at(text, start[there], length[column][there])
         filled = np.full(len(ids), -1, np.int64)
         filled[there] = codes
-        part.put_text(column, filled, texts)
+        # A template takes plain ASCII alone: no escapes, no control characters.
+        part.put_text(column, filled, [inside.decode("ascii") for inside in texts])
     part.mentions = _mentions(matches) | ASKED_FOR.intersection(part.texts)
     return part
 
