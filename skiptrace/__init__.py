@@ -27,6 +27,8 @@ from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.measure.tree import Tree, tree
+from skiptrace.model.from_events import from_events
+from skiptrace.model.from_frames import from_frames
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.predict.advise import advise
@@ -75,6 +77,8 @@ __all__ = [
     "diff",
     "efficiency",
     "errors",
+    "from_events",
+    "from_frames",
     "fusion",
     "graph",
     "idle_causes",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import orjson
 import polars as pl
 
+from skiptrace.errors import FramesError
 from skiptrace.read.source import Source
 from skiptrace.read.stream import read_events
 
@@ -16,11 +19,42 @@ Rows: TypeAlias = list[tuple[int, Any]]
 
 @runtime_checkable
 class SavedArguments(Protocol):
-    """Arguments that were saved with the trace."""
+    """Arguments that came with the frames: saved with them, or given."""
 
     def arguments(self, own: pl.Series, key: str | None) -> Rows:
         """As `find_arguments`."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class GivenArguments:
+    """Arguments that a caller has in memory."""
+
+    frame: pl.DataFrame
+    """``id`` and ``value``, which is JSON."""
+
+    def arguments(self, own: pl.Series, key: str | None) -> Rows:
+        """As `find_arguments`."""
+        frame = self.frame.filter(pl.col("id").is_in(own.implode())).sort("id", maintain_order=True)
+        found: dict[str, dict[str, Any]] = {}
+        rows: Rows = []
+        for number, text in frame.iter_rows():
+            if text not in found:
+                found[text] = _object(number, text)
+            args = found[text]
+            if key is None or key in args:
+                rows.append((number, args if key is None else args[key]))
+        return rows
+
+
+def _object(number: int, text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "")  # integers beyond 64 bits, and NaN, as other sources may
+    except ValueError as error:
+        raise FramesError.json(number, str(error)) from error
+    if not isinstance(value, dict):
+        raise FramesError.json(number, f"a {type(value).__name__}")
+    return value
 
 
 def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | None) -> Rows:
