@@ -1,6 +1,6 @@
 """Offline analysis of GPU traces: host- or device-bound, where the device idles, and why."""
 
-from skiptrace import errors
+from skiptrace import errors, torch
 from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.breakdown import breakdown
@@ -99,6 +99,7 @@ __all__ = [
     "sweep",
     "tklqt",
     "top_kernels",
+    "torch",
     "tree",
     "whatif",
 ]

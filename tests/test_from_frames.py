@@ -245,14 +245,15 @@ def test_what_is_wrong_with_a_frame_is_told(wrong: str) -> None:
 @pytest.mark.parametrize("value", ["", "[1]", "{'a': 1}", None])
 def test_arguments_that_are_no_object_are_told_when_they_are_read(value: str | None) -> None:
     trace = sk.from_frames(
-        ops=OPS, args=pl.DataFrame({"id": [0], "value": [value]}, schema_overrides={"value": str})
+        ops=OPS,
+        args=pl.DataFrame({"id": [0], "value": [value]}, schema_overrides={"value": pl.String}),
     )
     with pytest.raises(FramesError, match=r"no JSON object for the event 0"):
         trace.args()
 
 
 def test_oddities_are_counted_as_in_a_file() -> None:
-    ops = pl.DataFrame({k: v * 3 for k, v in OPS.items()} | {"dur_ns": [90, 90, -1]})
+    ops = pl.concat([pl.DataFrame(OPS | {"dur_ns": [dur]}) for dur in (90, 90, -1)])
     made = sk.from_frames(ops=ops, work=WORK)
     events = [event("cpu_op", "a", 0.01, dur) for dur in (0.09, 0.09, -0.001)]
     loaded = sk.load([*events, kernel(0.04, 0.007, 3)])
