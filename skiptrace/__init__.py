@@ -42,6 +42,7 @@ from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.show.annotate import annotate
+from skiptrace.show.to_dict import to_dict
 
 Trace.save = _save  # type: ignore[method-assign]
 Trace.__sub__ = _subtract  # type: ignore[method-assign]
@@ -98,6 +99,7 @@ __all__ = [
     "summary",
     "sweep",
     "tklqt",
+    "to_dict",
     "top_kernels",
     "torch",
     "tree",

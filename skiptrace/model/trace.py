@@ -49,15 +49,15 @@ class Whole:
         """Finds rows of the recording in time that depends on what is found alone."""
         return _build_index(self)
 
-    @cached_property
+    @property
     def kept(self) -> dict[Any, Any]:
         """What verbs found of the recording once."""
-        return {}
+        return _own(self, "_kept")
 
-    @cached_property
-    def warned(self) -> set[str]:
+    @property
+    def warned(self) -> dict[str, object]:
         """Kinds of health that a verb has warned of already, in the recording or a window."""
-        return set()
+        return _own(self, "_warned")
 
     def __getstate__(self) -> dict[str, Any]:
         return _own_fields(self)
@@ -206,10 +206,10 @@ class Trace:
         shared = all(getattr(self, f.name) is getattr(self.whole, f.name) for f in fields(Index))
         return self.whole.index if shared else _build_index(self)
 
-    @cached_property
+    @property
     def kept(self) -> dict[Any, Any]:
         """What verbs found of the trace once."""
-        return {}
+        return _own(self, "_kept")
 
     @cached_property
     def _step_index(self) -> StepIndex:
@@ -264,6 +264,12 @@ def _build_index(frames: Trace | Whole) -> Index:
         python=Sorted(frames.python, "start_ns"),
         work=Sorted(frames.work, "launch"),
     )
+
+
+def _own(part: Trace | Whole, name: str) -> dict[Any, Any]:
+    """A dict of that name, the same one for all threads, whichever asks first."""
+    kept: dict[Any, Any] = part.__dict__.setdefault(name, {})
+    return kept
 
 
 def _own_fields(part: Trace | Whole) -> dict[str, Any]:
