@@ -42,6 +42,7 @@ from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.show.annotate import annotate
+from skiptrace.show.describe import describe
 from skiptrace.show.to_dict import to_dict
 
 Trace.save = _save  # type: ignore[method-assign]
@@ -75,6 +76,7 @@ __all__ = [
     "compare_sweeps",
     "copy_bandwidth",
     "critical_path",
+    "describe",
     "diff",
     "efficiency",
     "errors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ def same(a: Any, b: Any) -> bool:
         # What a trace reads its arguments from is alike if it is of the same kind.
         parts = [f.name for f in fields(a) if f.name != "source"]
         return type(a) is type(b) and all(same(getattr(a, n), getattr(b, n)) for n in parts)
-    if isinstance(a, dict):
+    if isinstance(a, Mapping):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     return bool(a == b)
 
