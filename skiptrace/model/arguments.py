@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import orjson
 import polars as pl
 
 from skiptrace.errors import FramesError
-from skiptrace.read.source import Source
-from skiptrace.read.stream import read_events
+
+if TYPE_CHECKING:  # readers are imported when they are wanted
+    from skiptrace.read.source import Source
 
 Rows: TypeAlias = list[tuple[int, Any]]
 """Ids of events, each with one of its arguments, or with all of them as a dict."""
@@ -61,6 +62,8 @@ def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | N
     """One argument of each event of `own` (ids in order) that has it; of None: all, as a dict."""
     if isinstance(source, SavedArguments):
         return source.arguments(own, key)
+    from skiptrace.read.stream import read_events
+
     if key is None:
         rows: Rows = read_events(source, _arguments)
     else:

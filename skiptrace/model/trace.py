@@ -20,7 +20,9 @@ from skiptrace.model.meta import Meta
 from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
 from skiptrace.model.window import Index, Sorted
 from skiptrace.read.rows import ASKED_FOR
-from skiptrace.read.source import Source
+
+if TYPE_CHECKING:  # readers are imported when they are wanted
+    from skiptrace.read.source import Source
 
 
 @dataclass(frozen=True, eq=False)
