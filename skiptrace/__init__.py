@@ -3,6 +3,8 @@
 A public name is imported when it is first asked for, so that importing the package costs little.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +113,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def _subtract(self: Trace, before: Trace) -> "Diff":
+def _subtract(self: Trace, before: Trace) -> Diff:
     """What changed from another trace to this one: `skiptrace.diff`."""
     from skiptrace.measure.diff import subtract
 
