@@ -121,7 +121,7 @@ def sweep(
         y = _height(
             alt, name if place % columns == 0 else None, 0 if share else low, 100 if share else high
         )
-        mine = frame.filter(pl.col("platform") == one)
+        mine = frame.filter(pl.col("platform") == one).drop("platform")
         plots.append(_one(alt, mine, turns[one], axis, y, each))
     made: Chart = _abreast(alt, plots, list(named), columns).properties(title=heading)
     return made
@@ -199,7 +199,7 @@ def _one(
     line = base.mark_line(color=palette.NEUTRAL, strokeWidth=1.5)
     shown = tips(alt, x=axis["title"], shown="value", colour="bound by")
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
-        color=colours(alt, palette.SIDES, palette.SIDES, "bound by"),
+        color=colours(alt, palette.SIDES, palette.SIDES, width, "bound by"),
         shape=alt.Shape("colour:N", legend=None, scale=alt.Scale(
             domain=list(palette.SIDES), range=["circle", "square", "triangle-up"])),
         tooltip=shown,
@@ -221,15 +221,12 @@ def _one(
 
 
 def _answer(what: _Value, label: str, turns: Mapping[str, Transition]) -> str:
-    found = []
-    for name, turn in turns.items():
-        on = f" on {name}" if name else ""
-        if turn.parameter is None:
-            found.append(f"does not turn{on}")
-        else:
-            found.append(f"turns at {label} {turn.parameter}{on}")
     by = "TKLQT per launch" if what.transition == "tklqt" else "By the critical path it"
-    return f"{by} {', '.join(found)}"
+    places = []
+    for name, turn in turns.items():
+        at = f"at no {label}" if turn.parameter is None else f"at {label} {turn.parameter}"
+        places.append(f"{at} on {name}" if name else at)
+    return f"{by} turns {', '.join(places)}"
 
 
 def _detail(what: _Value, label: str, named: Mapping[str, Sweep]) -> str:
