@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
@@ -36,7 +38,7 @@ def as_set(spans: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 def test_edges_are_whole_ascend_and_reach_from_end_to_end(low: int, length: int, bins: int) -> None:
     edges = edges_of(low, low + length, bins).tolist()
     assert (edges[0], edges[-1]) == (low, low + length)
-    lengths = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    lengths = [b - a for a, b in pairwise(edges)]
     assert len(lengths) == min(bins, length)
     assert max(lengths) - min(lengths) <= 1
 
@@ -70,9 +72,11 @@ def test_bins_hold_what_each_moment_does(
     wanted = {
         (lane, what, a, b): len(when & set(range(a, b)))
         for lane, what, when in truth
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     }
-    found = {tuple(r[:4]): r[4] for r in frame.select("lane", "what", "start_ns", "end_ns", "ns").rows()}
+    found = {
+        tuple(r[:4]): r[4] for r in frame.select("lane", "what", "start_ns", "end_ns", "ns").rows()
+    }
     assert found == {key: ns for key, ns in wanted.items() if ns}
     for lane, what, a, below in frame.select("lane", "what", "start_ns", "below").rows():
         under = [ns for (n, w, s, _), ns in wanted.items() if (n, s) == (lane, a) and w < what]
@@ -93,7 +97,7 @@ def test_a_value_in_bins_is_its_sum_and_maximum_over_their_moments(
     edges = edges_of(low, high, bins)
     every = {t: v for a, d, v in zip(at, dur, value, strict=True) for t in range(a, a + d)}
     sums, most = weighted(at, dur, value, edges)
-    inside = [[every.get(t, 0) for t in range(a, b)] for a, b in zip(edges, edges[1:], strict=False)]
+    inside = [[every.get(t, 0) for t in range(a, b)] for a, b in pairwise(edges)]
     assert sums.tolist() == [sum(values) for values in inside]
     assert most.tolist() == [max(values) for values in inside]
 
@@ -181,7 +185,12 @@ def test_the_points_of_a_sweep_are_its_rows() -> None:
     rows = sweep_rows({"one": numbers, "two": numbers}, "tklqt_per_launch_ns")
     assert rows["x"].to_list() == [1.0, 2.0, 1.0, 2.0]
     assert rows["value"].to_list() == 2 * numbers.frame["tklqt_per_launch_ns"].to_list()
-    assert sweep_rows({"one": numbers, "two": words}, "il_ns")["x"].to_list() == ["1", "2", "a", "b"]
+    assert sweep_rows({"one": numbers, "two": words}, "il_ns")["x"].to_list() == [
+        "1",
+        "2",
+        "a",
+        "b",
+    ]
 
 
 def test_predictions_are_ordered_by_what_they_bring() -> None:

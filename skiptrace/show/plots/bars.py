@@ -93,7 +93,7 @@ def idle(trace: Trace, by: str = "cause", *, width: int = WIDTH) -> Chart:
     first = frame.row(0, named=True)
     what = {"cause": "caused by", "activity": "in", "op": "in", "python": "in"}.get(by, "before")
     answer = f"Device idle {duration(total)} between works: {first['shown']} {what} {first['name']}"
-    base = alt.Chart(data(alt, frame)).encode(y=name_axis(alt, frame, width))
+    base = alt.Chart(data(frame)).encode(y=name_axis(alt, frame, width))
     shades = {n: palette.TIME[n] for n in ACTIVITIES} if by in ("cause", "activity") else {
         "device": palette.NEUTRAL}  # fmt: skip
     scale = alt.Scale(domain=list(shades), range=list(shades.values()))
@@ -168,7 +168,7 @@ def split(trace: Trace, by: str = "step", *, width: int = WIDTH) -> Chart:
     )
     value = f"TKLQT {'of a step ' if by == 'step' else ''}({unit.name})"
     base = alt.Chart(
-        data(alt, tall.drop("variable", "ns")),
+        data(tall.drop("variable", "ns")),
         title=title(alt, answer, detail + _whose(trace), width),
     ).mark_bar()
     shared = {

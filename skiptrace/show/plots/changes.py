@@ -81,7 +81,7 @@ def fusion(found: Fusion | Trace, *, width: int = WIDTH) -> Chart:
         label=pl.Series([f"{s:.2f} x" if s else "" for s in savings["ideal_speedup"]])
     )
     tall = frame.with_columns(saved=pl.col("kernels_eager") - pl.col("kernels_fused"))
-    base = alt.Chart(data(alt, tall)).encode(
+    base = alt.Chart(data(tall)).encode(
         x=alt.X("length:O", title="kernels in a chain", axis=alt.Axis(labelAngle=0))
     )
     shown = tips(alt, length="length", unique_chains="chains", candidates="candidates",
@@ -89,7 +89,7 @@ def fusion(found: Fusion | Trace, *, width: int = WIDTH) -> Chart:
     y = alt.Y("kernels_fused:Q", title="kernel launches", scale=alt.Scale(domain=[0, eager]))
     bars = base.mark_bar(color=palette.TIME["launch"]).encode(y=y, tooltip=shown)
     text = base.mark_text(dy=-6).encode(y=y, text="label:N")
-    line = alt.Chart(data(alt, tall.head(1))).mark_rule(strokeDash=[4, 3], color=palette.NEUTRAL)
+    line = alt.Chart(data(tall.head(1))).mark_rule(strokeDash=[4, 3], color=palette.NEUTRAL)
     line = line.encode(y="kernels_eager:Q")
     made: Chart = alt.layer(bars, line, text, title=title(alt, answer, detail, width)).properties(
         width=width - 3 * EDGE, height=220
@@ -146,7 +146,7 @@ def whatif(found: WhatIf | Mapping[str, WhatIf], *, width: int = WIDTH) -> Chart
         "then hold it; line: its range; tick: as it is now"
     )
     y = name_axis(alt, frame, width)
-    base = alt.Chart(data(alt, frame)).encode(y=y)
+    base = alt.Chart(data(frame)).encode(y=y)
     x = amounts(alt, "latency:Q", f"latency of a step ({unit.name})")
     shown = tips(alt, name="change", time="latency", range="range", now="now", shown="speed-up",
                  colour="then bound by")  # fmt: skip
@@ -227,7 +227,7 @@ def diff(found: Diff, *, width: int = WIDTH) -> Chart:
     scale = alt.Scale(domain=[min(ends) - margin, max(ends) + margin], nice=False)
     x = amounts(alt, "a:Q", f"latency ({unit.name})", scale=scale)
     shown = tips(alt, name="operator", shown="change")
-    base = alt.Chart(data(alt, frame)).encode(y=y)
+    base = alt.Chart(data(frame)).encode(y=y)
     total = alt.datum.colour == "latency"
     bars = base.transform_filter(~total).mark_bar(minBandSize=2, opacity=1).encode(
         x=x, x2="b:Q", color=colours(alt, frame["colour"], shades, width), tooltip=shown

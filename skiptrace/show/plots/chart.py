@@ -14,9 +14,9 @@ from skiptrace.show.plots.palette import NEUTRAL
 from skiptrace.show.text import shorten
 
 if TYPE_CHECKING:
-    from altair import TopLevelMixin
+    from altair.typing import ChartType
 
-    Chart: TypeAlias = TopLevelMixin
+    Chart: TypeAlias = ChartType
     """Any chart of altair; at run time anything, since altair need not be there."""
 else:
     Chart = Any
@@ -109,13 +109,13 @@ def tips(alt: Alt, **shown: str) -> list[Alt]:
     return [alt.Tooltip(f"{column}:N", title=name) for column, name in shown.items()]
 
 
-def data(alt: Alt, frame: pl.DataFrame) -> Alt:
+def data(frame: pl.DataFrame) -> dict[str, Alt]:
     """A frame as the chart's own data.
 
-    Inline data goes through no transformer of the caller's session: none that counts rows, and
-    none that writes files.
+    It goes through no transformer of the caller's session: none that counts rows, and none that
+    writes files.
     """
-    return alt.InlineData(values=frame.to_dicts())
+    return {"values": frame.to_dicts()}
 
 
 def title(alt: Alt, answer: str, detail: str, width: int) -> Alt:
@@ -161,7 +161,7 @@ def nothing(what: str, why: str, width: int) -> Chart:
     frame = pl.DataFrame({"text": ["nothing to show"]})
     heading = title(alt, f"{what}: nothing to show", why, width)
     made: Chart = (
-        alt.Chart(data(alt, frame), title=heading)
+        alt.Chart(data(frame), title=heading)
         .mark_text(fontSize=13, color=NEUTRAL)
         .encode(text="text:N")
         .properties(width=width - EDGE, height=60)

@@ -165,10 +165,10 @@ def _scale_of(alt: Alt, frame: pl.DataFrame, label: str) -> dict[str, Any]:
     points = frame["x"].unique(maintain_order=True).to_list()
     heading = plain(label.replace("_", " "), 60)
     if frame["x"].dtype == pl.String:
-        return {"type": "ordinal", "sort": points, "title": heading}
+        return {"shorthand": "x:O", "sort": points, "title": heading}
     axis = alt.Axis(values=sorted(points), format="~r", labelOverlap=True, grid=False)
     scale = alt.Scale(type="log", base=2, domain=[min(points), max(points)], nice=False, padding=8)
-    return {"type": "quantitative", "title": heading, "axis": axis, "scale": scale}
+    return {"shorthand": "x:Q", "title": heading, "axis": axis, "scale": scale}
 
 
 def _height(alt: Alt, name: str | None, low: float, high: float) -> Alt:
@@ -195,7 +195,7 @@ def _one(
     width: int,
 ) -> Alt:
     """The plot of one platform."""
-    base = alt.Chart(data(alt, frame)).encode(x=alt.X("x", **axis), y=y)
+    base = alt.Chart(data(frame)).encode(x=alt.X(**axis), y=y)
     line = base.mark_line(color=palette.NEUTRAL, strokeWidth=1.5)
     shown = tips(alt, x=axis["title"], shown="value", colour="bound by")
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
@@ -206,16 +206,19 @@ def _one(
     )  # fmt: skip
     layers = [line, points]
     if turn.parameter is not None and turn.last_cpu_bound is not None:
-        kind = pl.Float64 if axis["type"] == "quantitative" else pl.String
+        kind = pl.Float64 if axis["shorthand"] == "x:Q" else pl.String
         ends = pl.DataFrame(
             {"x": [turn.last_cpu_bound], "x2": [turn.parameter], "at": [turn.interpolated]},
             strict=False,
         ).cast({"x": kind, "x2": kind})
-        bracket = alt.Chart(data(alt, ends))
-        x = alt.X("x", **axis)
-        layers.insert(0, bracket.mark_rect(color=palette.BAND, opacity=0.25).encode(x=x, x2="x2"))
+        bracket = alt.Chart(data(ends))
+        x = alt.X(**axis)
+        layers.insert(
+            0,
+            bracket.mark_rect(color=palette.BAND, opacity=0.25).encode(x=x, x2=alt.X2(field="x2")),
+        )
         if kind == pl.Float64 and turn.interpolated is not None:
-            at = alt.X("at", **axis)
+            at = alt.X(**axis | {"shorthand": "at:Q"})
             layers.insert(1, bracket.mark_rule(strokeDash=[4, 3], color=palette.BAND).encode(x=at))
     return alt.layer(*layers).properties(width=width, height=min(260, max(180, width)))
 

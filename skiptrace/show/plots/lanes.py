@@ -302,7 +302,7 @@ def _drawn(
             "middle": [i * _PITCH + 0.5 for i in range(len(names))],
         }
     ).with_columns(y2=pl.col("y") + 1)
-    beside = alt.Chart(data(alt, lanes))
+    beside = alt.Chart(data(lanes))
     ground = beside.mark_rect(color=palette.NEUTRAL, opacity=0.13).encode(
         y=y, y2="y2:Q", x=alt.value(0), x2=alt.value("width")
     )
@@ -311,7 +311,7 @@ def _drawn(
     )
     shown = tips(alt, name="what", time="time", x=f"from ({unit})")
     line = {} if is_binned else {"stroke": "white", "strokeWidth": 0.4}
-    events = alt.Chart(data(alt, frame)).mark_rect(clip=True, **line).encode(
+    events = alt.Chart(data(frame)).mark_rect(clip=True, **line).encode(
         x=x, x2="x2:Q", y=y, y2="y2:Q", color=colours(alt, frame["colour"], palette.TIME, width),
         tooltip=shown,
     )  # fmt: skip
