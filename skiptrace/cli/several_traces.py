@@ -13,6 +13,7 @@ from skiptrace.model.load import load
 from skiptrace.predict.compare_sweeps import compare_sweeps
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.show import results, several
+from skiptrace.show.to_dict import to_dict
 
 
 def add_to(commands: Commands) -> None:
@@ -39,7 +40,7 @@ def add_to(commands: Commands) -> None:
 def _sweep(arguments: argparse.Namespace) -> None:
     found = _swept(arguments.pattern, arguments.by)
     if arguments.json:
-        return write_json(results.sweep_dict(found))
+        return write_json(to_dict(found))
     return results.print_sweep(found, console())
 
 
@@ -53,7 +54,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         raise SweepError.repeated_name(names)
     found = compare_sweeps({name: _swept(pattern) for name, _, pattern in named})
     if arguments.json:
-        return write_json(results.comparison_dict(found))
+        return write_json(to_dict(found))
     return results.print_comparison(found, console())
 
 
@@ -61,7 +62,7 @@ def _ranks(arguments: argparse.Namespace) -> None:
     given = arguments.traces
     ranks = load_ranks(given[0] if len(given) == 1 and Path(given[0]).is_dir() else given)
     if arguments.json:
-        return write_json(several.ranks_dict(ranks))
+        return write_json(to_dict(ranks))
     return several.print_ranks(ranks, console())
 
 
@@ -69,7 +70,7 @@ def _diff(arguments: argparse.Namespace) -> None:
     before, after = (load(p, steps=arguments.steps) for p in (arguments.before, arguments.after))
     found = diff(before, after)
     if arguments.json:
-        return write_json(several.diff_dict(found))
+        return write_json(to_dict(found))
     return several.print_diff(found, console())
 
 
