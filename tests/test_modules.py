@@ -23,7 +23,7 @@ A, B = f"{TOP}A0(A)::forward.", f"{TOP}SELF(C)::call_b.B0(B)::forward."
         (A, ["TOP(C)", "TOP(C).A0(A)"]),
         (f"{A}SELF(A)::forward_impl_.SELF(A)::my_new_method.", ["TOP(C)", "TOP(C).A0(A)"]),
         (B, ["TOP(C)", "TOP(C).B0(B)"]),
-        ("TOP(N)::forward.0(S)::forward.1(S)::forward", ["TOP(N)", "TOP(N).0(S)", "TOP(N).0(S).1(S)"]),
+        ("TOP(N)::forward.0(S)::f.1(S)::f", ["TOP(N)", "TOP(N).0(S)", "TOP(N).0(S).1(S)"]),
         (f"{TOP}CALL_FUNCTION::relu.", ["TOP(C)"]),
         ("TOP()::main.", []),
         (f"{TOP}INSTANCE_NAME_UNKNOWN(D)::run.", ["TOP(C)", "TOP(C).INSTANCE_NAME_UNKNOWN(D)"]),
@@ -51,8 +51,8 @@ EVENTS = [
     scripted("aten::mul", 66, 10, f"{A}inner(I)::forward."),
     call("cudaLaunchKernel", 67, 2, 2), kernel(70, 4, 2),
     call("cudaLaunchKernel", 90, 2, 3), kernel(95, 1, 3),
-    scripted("aten::sub", 110, 5, A), scripted("aten::stray", 120, 5), scripted("aten::sub", 130, 5, A),
-    scripted("aten::sub", 40, 5, B, tid=2),
+    scripted("aten::sub", 110, 5, A), scripted("aten::stray", 120, 5),
+    scripted("aten::sub", 130, 5, A), scripted("aten::sub", 40, 5, B, tid=2),
 ]  # fmt: skip
 CALLS = [
     ("TOP(C)", 5, 75, 1), ("TOP(C)", 40, 5, 2), ("TOP(C)", 110, 5, 1), ("TOP(C)", 130, 5, 1),
@@ -92,7 +92,7 @@ def test_the_tree_has_a_level_a_module() -> None:
 def test_operators_and_kernels_by_module() -> None:
     trace = sk.load(EVENTS)
     own = sk.ops(trace, by="module").select("module", "count", pl.col("self_ns") // 1000)
-    assert dict((m, (c, s)) for m, c, s in own.rows()) == {
+    assert {module: (count, own_us) for module, count, own_us in own.rows()} == {
         "TOP(C).A0(A)": (5, 10 + 30 - 10 + 10), "TOP(C).B0(B)": (3, 23),
         "TOP(C).A0(A).inner(I)": (1, 10), None: (1, 5),
     }  # fmt: skip
