@@ -25,15 +25,17 @@ def lines() -> list[str]:
 
 def _of(name: str, thing: Any) -> Iterator[str]:  # noqa: ANN401  whatever is public
     if isinstance(thing, ModuleType):
-        public = getattr(thing, "__all__", [n for n in vars(thing) if not n.startswith("_")])
-        for one in public:
-            part = getattr(thing, one)
-            if getattr(part, "__module__", None) == thing.__name__:
-                yield from _of(f"{name}.{one}", part)
+        own = [n for n, part in vars(thing).items() if _is_own(n, part, thing)]
+        for one in getattr(thing, "__all__", own):
+            yield from _of(f"{name}.{one}", getattr(thing, one))
     elif isinstance(thing, type):
         yield from _of_class(name, thing)
     else:
         yield f"{name}{_signature(thing)}"
+
+
+def _is_own(name: str, part: object, module: ModuleType) -> bool:
+    return not name.startswith("_") and getattr(part, "__module__", None) == module.__name__
 
 
 def _signature(function: Any) -> str:  # noqa: ANN401
@@ -54,8 +56,8 @@ def _of_class(name: str, thing: type) -> Iterator[str]:
     for one, value in own.items():
         if one in attributes:
             continue
-        if inspect.isfunction(value):
-            yield f"{name}.{one}{_signature(value)}"
+        if inspect.isfunction(method := getattr(thing, one)):
+            yield f"{name}.{one}{_signature(method)}"
         elif isinstance(value, property) or hasattr(value, "func"):  # a cached property
             yield f"{name}.{one}: property"
 

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from skiptrace import errors
-from skiptrace.archive.save import save as _save
 from skiptrace.errors import TraceWarning
 from skiptrace.model.trace import Trace
 
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from skiptrace.predict.sweep import Sweep, sweep
     from skiptrace.predict.transition import Transition
     from skiptrace.predict.whatif import WhatIf, whatif
+    from skiptrace.show import plots as plot
     from skiptrace.show.annotate import annotate
     from skiptrace.show.describe import describe
     from skiptrace.show.to_dict import to_dict
@@ -97,12 +97,14 @@ _WHERE = {
     "show.to_dict": "to_dict",
 }
 """Module -> the public names that are imported from it, as above."""
+_MODULES = {"plot": "skiptrace.show.plots", "torch": "skiptrace.torch"}
+"""Public names that are modules."""
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
-    if name == "torch":
-        return import_module("skiptrace.torch")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
@@ -112,16 +114,6 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
-
-def _subtract(self: Trace, before: Trace) -> Diff:
-    """What changed from another trace to this one: `skiptrace.diff`."""
-    from skiptrace.measure.diff import subtract
-
-    return subtract(self, before)
-
-
-Trace.save = _save  # type: ignore[method-assign]
-Trace.__sub__ = _subtract  # type: ignore[method-assign]
 
 __all__ = [
     "Comparison",
@@ -168,6 +160,7 @@ __all__ = [
     "load_ranks",
     "memory",
     "ops",
+    "plot",
     "predict_transition",
     "queue_depth",
     "sm_efficiency",

@@ -28,7 +28,7 @@ def figures(loaded: sk.Trace) -> dict[str, float | str]:
     median = ordered.row((len(ordered) - 1) // 2, named=True)
     return {
         "verdict": verdict["verdict"],
-        "max_idle_share": steps["gpu_idle_ns"].sum() / (steps["il_ns"] * steps["devices"]).sum(),
+        "max_idle_share": sum(steps["gpu_idle_ns"]) / sum(steps["il_ns"] * steps["devices"]),
         "max_host_share": verdict["host_share"],
         "max_il_ms": median["il_ns"] / 1e6,
         "max_tklqt_us": verdict["tklqt_per_launch_ns"] / 1e3,

@@ -82,7 +82,7 @@ class StepError(SkiptraceError, LookupError):
         shown = ", ".join(sorted(set(examples))[:8])
         return cls(
             f"steps={pattern!r} matches no annotation or operator of the trace"
-            + (f"; its annotations are, for example: {shown}." if shown else ", which has none.")
+            + (f"; it has, for example: {shown}." if shown else ", which has none.")
         )
 
     @classmethod

@@ -15,6 +15,7 @@ from skiptrace.model.arguments import (
     find_arguments,
 )
 from skiptrace.model.health import grade_of
+from skiptrace.model.later import later
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
 from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
@@ -248,13 +249,17 @@ class Trace:
         frames = (self.ops, self.calls, self.work, self.annotations, self.python)
         return pl.concat([f["id"] for f in frames]).sort()
 
-    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what writes folders comes later
+    if TYPE_CHECKING:
 
         def save(self, path: str | os.PathLike[str]) -> None:
             """Write the trace to a folder, which `skiptrace.load` reads back."""
 
         def __sub__(self, before: Trace) -> Any:  # noqa: ANN401  a Diff, which comes later
             """What changed from another trace to this one: `skiptrace.diff`."""
+
+    else:
+        save = later("archive.save:save")
+        __sub__ = later("measure.diff:subtract")
 
 
 def _build_index(frames: Trace | Whole) -> Index:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, cpu_count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import polars as pl
 
 from skiptrace.errors import SweepError, TraceWarning
 from skiptrace.measure.summary import summary
+from skiptrace.model.later import later
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
 from skiptrace.model.rounding import mean_of
@@ -53,6 +54,13 @@ class Sweep:
     transition: Transitions
     name: str
     """Name of the parameter."""
+
+    if TYPE_CHECKING:
+
+        def plot(self, value: str = "tklqt", *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+            """A chart of it: `skiptrace.plot.sweep`."""
+    else:
+        plot = later("show.plots:sweep")
 
 
 def sweep(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from skiptrace.errors import TraceWarning, UnknownKeyError
+from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import WHATIF
 from skiptrace.model.trace import Trace
@@ -46,6 +47,13 @@ class WhatIf:
     """What the prediction takes for granted, in words."""
     changed: bool
     """Whether the trace has anything that the changes apply to."""
+
+    if TYPE_CHECKING:
+
+        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+            """A chart of it: `skiptrace.plot.whatif`."""
+    else:
+        plot = later("show.plots:whatif")
 
 
 def whatif(  # noqa: PLR0913  one keyword for each change
