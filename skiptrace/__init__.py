@@ -40,6 +40,7 @@ from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.show.annotate import annotate
+from skiptrace.show.page.report import report
 
 Trace.save = _save  # type: ignore[method-assign]
 Trace.__sub__ = _subtract  # type: ignore[method-assign]
@@ -88,6 +89,7 @@ __all__ = [
     "ops",
     "predict_transition",
     "queue_depth",
+    "report",
     "sm_efficiency",
     "step_time",
     "stragglers",

@@ -27,6 +27,16 @@ ADVICE = {
 }
 """Cause of idle time -> what to do about it."""
 
+TAKEN_OUT = {
+    "python": "no time in Python between operators",
+    "python before this operator": "no time in Python before this operator",
+    "operator": "no time in this operator",
+    "alloc": "no allocation",
+    "dataloader": "input at no cost",
+    "dependency": "no wait for another stream",
+}
+"""Causes that were taken out, in words."""
+
 _VERDICTS = {"cpu": "CPU-bound", "gpu": "GPU-bound", "balanced": "Balanced"}
 
 
@@ -111,3 +121,11 @@ def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int) -> st
         f"between works has the cause '{top['cause']}'{most}. "
         f"What to do: {ADVICE[top['cause']]}."
     )
+
+
+def change_in_words(change: str) -> str:
+    """A change of `advise` as a person would say it, where its name is a call of `whatif`."""
+    if change.startswith("remove_syncs='"):
+        return f"no wait in {change.removeprefix('remove_syncs=').strip(chr(39))}"
+    words = TAKEN_OUT.get(change, change).replace("remove_syncs=True", "no wait")
+    return words.replace("cuda_graph=True", "the step as a CUDA graph")

@@ -1,0 +1,137 @@
+"""What a report begins with: the verdict, what makes it doubtful, and what would pay."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+import polars as pl
+
+from skiptrace.model.meta import Meta
+from skiptrace.model.schema.column import Column
+from skiptrace.model.schema.measured import SUMMARY
+from skiptrace.model.schema.predicted import BOUNDEDNESS
+from skiptrace.show.advice import change_in_words
+from skiptrace.show.page.markup import Markup, Part, bar, element, join, name
+from skiptrace.show.page.table import LABELS
+from skiptrace.show.report import Report
+from skiptrace.show.text import cell, duration, label, percent
+
+TOP = 3
+"""Changes that stand in the head; the others are in their table."""
+_FIGURES = (
+    "il_ns", "busy_share", "gpu_idle_ns", "launches", "tklqt_ns", "tklqt_per_launch_ns", "floor_ns",
+    "akd_ns",
+)  # fmt: skip
+
+
+def head(report: Report, meta: Meta, step: dict[str, Any] | None) -> Markup:
+    """The head of the report on one trace; `step` is its median step."""
+    return join(
+        element("p", "skiptrace report on ", element("b", source_name(meta)), class_="what"),
+        *answer(report, "h1"),
+        element("p", report.advice, class_="advice") if report.advice else None,
+        changes(report.changes),
+        tiles(step) if step else None,
+    )
+
+
+def answer(report: Report, tag: str) -> list[Part]:
+    """The verdict, large, what it rests on, and what makes it doubtful."""
+    verdict, _, because = report.sentence.partition(": ")
+    side = report.verdict["verdict"].item() or "none"
+    parts: list[Part] = [
+        element(tag, verdict, class_=f"verdict {side}"),
+        element("p", capital(because), class_="because"),
+    ]
+    if report.caution:
+        parts.append(element("p", element("b", "Caution. "), report.caution, class_="caution"))
+    if report.grade != "good":
+        parts.append(
+            element("p", f"Trace {report.grade}. See ", element("a", "health", href="#health"), ".",
+                    class_="grade")
+        )  # fmt: skip
+    return parts
+
+
+def changes(found: pl.DataFrame) -> Markup | None:
+    """The changes that would pay most, with their gain and what to do."""
+    if found.is_empty():
+        return None
+    items = []
+    for row in found.head(TOP).iter_rows(named=True):
+        gain = element("span", f"{percent(row['gain_share'])} shorter", class_="gain")
+        to = f"{duration(row['before_ns'])} → {duration(row['latency_ns'])}"
+        what, where = _words(row)
+        items.append(
+            element(
+                "li",
+                element("div", gain, bar(row["gain_share"]), element("span", to), class_="by"),
+                element("div", element("b", what), where),
+                element("div", f"{capital(row['advice'])}.", class_="do"),
+            )
+        )
+    note = (
+        "Each weighed by itself, in a replay of the median step without the profiler's own time; "
+        "gains do not add up."
+    )
+    return element(
+        "section", element("h2", "What would pay most"), element("ol", *items),
+        element("p", note, class_="note"), class_="changes", id="changes-first",
+    )  # fmt: skip
+
+
+def _words(row: dict[str, Any]) -> tuple[str, Markup | None]:
+    """A change in words, and where it is to be made."""
+    what = change_in_words(row["change"])
+    found = [name(row[c], 60) for c in ("op", "module", "python") if row[c]]
+    if not found:
+        return capital(what), None
+    lead = ": " if "this" in what else ", most of it at "
+    return capital(what), element(
+        "span", lead, join(*found[:1], *(join(", ", f) for f in found[1:]))
+    )
+
+
+def capital(sentence: str) -> str:
+    """The sentence with a capital at its head."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def tiles(step: dict[str, Any]) -> Markup:
+    """The figures of the median step."""
+    known = {column.name: column for column in (*BOUNDEDNESS, *SUMMARY)}
+    shown = [known[c] for c in _FIGURES if step.get(c) is not None]
+    return element(
+        "section", element("h2", "The median step, ", name(step["step"], 40)),
+        element("dl", *(_tile(column, step) for column in shown)), class_="tiles",
+    )  # fmt: skip
+
+
+def _tile(column: Column, step: dict[str, Any]) -> Markup:
+    heading = LABELS.get(column.name) or label(column.name)
+    value = element("dd", cell(column.name, step[column.name], 0))
+    return element("div", element("dt", heading), value, title=column.meaning)
+
+
+def source_name(meta: Meta) -> str:
+    """The file's own name: where it lies is of no use to who is sent the report."""
+    return PurePath(meta.source).name or meta.source
+
+
+def about(meta: Meta) -> Markup:
+    """What the file says of itself, in a line each."""
+    devices = sorted(set(meta.devices.values()))
+    versions = ", ".join(f"{k.removesuffix('_version')} {v}" for k, v in meta.versions.items())
+    options = ", ".join(k for k, on in meta.options.items() if on)
+    rank = None if meta.rank is None else f"{meta.rank} of {meta.world_size or '?'}"
+    facts = {
+        "file": meta.source,
+        "events": f"{meta.events:,}",
+        "devices": f"{len(meta.devices)} of {', '.join(devices)}" if devices else None,
+        "rank": rank,
+        "versions": versions,
+        "recorded beside times": options,
+    }
+    rows = [join(element("dt", k), element("dd", name(v, 200))) for k, v in facts.items() if v]
+    return element("dl", *rows, class_="facts")
