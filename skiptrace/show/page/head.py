@@ -19,6 +19,10 @@ from skiptrace.show.text import cell, duration, label, percent
 
 TOP = 3
 """Changes that stand in the head; the others are in their table."""
+_LEADS = {
+    "fuse": ", beginning with ", "cuda_graph": "; most host time is in ", "remove_syncs": ", in ",
+}  # fmt: skip
+"""What stands between a change and its place, where a colon would not tell."""
 _FIGURES = (
     "il_ns", "busy_share", "gpu_idle_ns", "launches", "tklqt_ns", "tklqt_per_launch_ns", "floor_ns",
     "akd_ns",
@@ -30,6 +34,7 @@ def head(report: Report, meta: Meta, step: dict[str, Any] | None) -> Markup:
     return join(
         element("p", "skiptrace report on ", element("b", source_name(meta)), class_="what"),
         *answer(report, "h1"),
+        grade(report, element("a", "health", href="#health")),
         element("p", report.advice, class_="advice") if report.advice else None,
         changes(report.changes),
         tiles(step) if step else None,
@@ -46,15 +51,18 @@ def answer(report: Report, tag: str) -> list[Part]:
     ]
     if report.caution:
         parts.append(element("p", element("b", "Caution. "), report.caution, class_="caution"))
-    if report.grade != "good":
-        parts.append(
-            element("p", f"Trace {report.grade}. See ", element("a", "health", href="#health"), ".",
-                    class_="grade")
-        )  # fmt: skip
     return parts
 
 
-def changes(found: pl.DataFrame) -> Markup | None:
+def grade(report: Report, more: Part = None) -> Markup | None:
+    """How far to trust the figures, where that is less than fully, and where `more` is said."""
+    if report.grade == "good":
+        return None
+    see = join(" See ", more, ".") if more else None
+    return element("p", f"Trace {report.grade}.", see, class_="grade")
+
+
+def changes(found: pl.DataFrame, tag: str = "h2") -> Markup | None:
     """The changes that would pay most, with their gain and what to do."""
     if found.is_empty():
         return None
@@ -76,21 +84,21 @@ def changes(found: pl.DataFrame) -> Markup | None:
         "gains do not add up."
     )
     return element(
-        "section", element("h2", "What would pay most"), element("ol", *items),
-        element("p", note, class_="note"), class_="changes", id="changes-first",
+        "section", element(tag, "What would pay most"), element("ol", *items),
+        element("p", note, class_="note"), class_="changes",
     )  # fmt: skip
 
 
 def _words(row: dict[str, Any]) -> tuple[str, Markup | None]:
     """A change in words, and where it is to be made."""
-    what = change_in_words(row["change"])
-    found = [name(row[c], 60) for c in ("op", "module", "python") if row[c]]
+    waits = row["change"].startswith("remove_syncs='")  # which names the operator
+    first = "root_op" if waits else "op"
+    found = [name(row[c], 60) for c in (first, "module", "python") if row[c]]
     if not found:
-        return capital(what), None
-    lead = ": " if "this" in what else ", most of it at "
-    return capital(what), element(
-        "span", lead, join(*found[:1], *(join(", ", f) for f in found[1:]))
-    )
+        return capital(change_in_words(row["change"])), None
+    lead = next((words for start, words in _LEADS.items() if row["change"].startswith(start)), ": ")
+    where = join(lead, *(join(", " if n else None, place) for n, place in enumerate(found)))
+    return capital(change_in_words(row["change"])), element("span", where)
 
 
 def capital(sentence: str) -> str:

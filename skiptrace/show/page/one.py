@@ -10,11 +10,13 @@ import polars as pl
 
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.ops import ops
+from skiptrace.measure.top_kernels import ranked
 from skiptrace.model.launches import Floor
 from skiptrace.model.schema import breakdowns, measured, predicted, recorded
 from skiptrace.model.schema.column import Column
 from skiptrace.model.trace import Trace
 from skiptrace.predict.whatif import WhatIf, whatif
+from skiptrace.show import plots
 from skiptrace.show.advice import ADVICE, change_in_words
 from skiptrace.show.page import figures, head
 from skiptrace.show.page.markup import Markup, element, join
@@ -43,6 +45,7 @@ class Parts:
     step: dict[str, Any] | None
     """The step with the median latency, the lower of an even count, as in `sweep`."""
     answers: dict[str, WhatIf]
+    floor: Floor | None
 
 
 def one_page(trace: Trace, floor: Floor | None) -> str:
@@ -63,7 +66,7 @@ def gather(trace: Trace, floor: Floor | None) -> Parts:
     known = steps.filter(pl.col("il_ns").is_not_null()).sort("il_ns", "start_ns")
     step = known.row((len(known) - 1) // 2, named=True) if len(known) else None
     answers = _answers(trace)
-    return Parts(trace, report, _tables(trace, report, steps, answers), step, answers)
+    return Parts(trace, report, _tables(trace, report, steps, answers), step, answers, floor)
 
 
 def _answers(trace: Trace) -> dict[str, WhatIf]:
@@ -77,16 +80,17 @@ def sections(parts: Parts) -> list[Section]:
     """The parts of the page in the order in which they answer."""
     tables, trace = parts.tables, parts.trace
     shown = {key: draw(table) for key, table in tables.items()}
-    plots = _plots(parts)
+    drawn = _plots(parts)
     return [
-        ("timeline", "Timeline", join(figures.missing(), plots.get("timeline"), shown["steps"])),
+        ("timeline", "Timeline", join(figures.missing(), drawn.get("timeline"), shown["steps"])),
         ("idle", "Why the device idles",
-         join(plots.get("idle"), shown["causes"], shown["behind"], shown["activities"])),
+         join(drawn.get("idle"), shown["causes"], shown["behind"], shown["activities"])),
         ("launch", "What launches cost",
-         join(plots.get("split"), shown["tklqt"], plots.get("queue"))),
+         join(drawn.get("split"), shown["tklqt"], drawn.get("queue"))),
         ("kernels", "Kernels", shown["top"]),
         ("operators", "Operators", shown["ops"]),
-        ("whatif", "What if", join(plots.get("whatif"), shown["answers"], shown["changes"])),
+        ("whatif", "What if", join(
+            drawn.get("whatif"), shown["answers"], shown["changes"], drawn.get("fusion"))),
         ("health", "Health of the trace",
          join(element("p", f"Grade: {trace.grade}."), head.about(trace.meta), shown["found"])),
         ("definitions", "How each figure is defined", join(
@@ -99,7 +103,9 @@ def _tables(
 ) -> dict[str, Table]:
     order = pl.col("change").map_elements(change_in_words, pl.String)
     idle = report.idle.with_columns(advice=pl.col("cause").replace_strict(ADVICE, default=None))
-    every = ops(trace).filter(pl.col("name").is_not_null())
+    inside = trace.in_steps()
+    kernels = ranked(inside, len(inside.work), "kernel_ns")
+    every = ops(inside).filter(pl.col("name").is_not_null())
     made = [
         Table("steps", "Steps", steps, (*measured.SUMMARY, *predicted.BOUNDEDNESS),
               ("step", "verdict", "il_ns", "launches", "tklqt_ns", "queue_share", "akd_ns",
@@ -111,7 +117,7 @@ def _tables(
               "sk.idle_causes(trace, by='cause')", labels={"advice": "what to do"}),
         Table("behind", "Behind it: where the host was", report.behind, measured.BLAME,
               ("cause", "root_op", "op", "python", "call", "next_op", "idle_ns", "gaps"),
-              "sk.idle_causes(trace, by='op'), by='python'"),
+              "sk.idle_gaps(trace)"),
         Table("activities", "What the host did meanwhile", report.activities,
               (measured.IDLE_KEYS["activity"], *measured.IDLE_CAUSES),
               ("activity", "idle_share", "idle_ns"), "sk.idle_causes(trace, by='activity')"),
@@ -119,7 +125,7 @@ def _tables(
               (*measured.TKLQT_KEYS["root_op"], *measured.TKLQT),
               ("root_op", "launches", "tklqt_ns", "launch_ns", "queue_ns", "median_ns", "p95_ns",
                "max_ns"), "sk.tklqt(trace, by='root_op')", labels={"root_op": "operator"}),
-        Table("top", "Kernels that took most", report.kernels, measured.TOP_KERNELS,
+        Table("top", "Kernels that took most", kernels, measured.TOP_KERNELS,
               ("kernel", "time_share", "kernel_ns", "count", "mean_ns", "min_ns", "max_ns"),
               "sk.top_kernels(trace), sk.kernels(trace)"),
         Table("ops", "Operators by the host's own time in them", every,
@@ -152,5 +158,32 @@ def _medians(answers: dict[str, WhatIf]) -> pl.DataFrame:
     return pl.concat(rows) if rows else pl.DataFrame()
 
 
-def _plots(_parts: Parts) -> dict[str, Markup]:
-    return {}
+def _plots(parts: Parts) -> dict[str, Markup | None]:
+    """The plots by key; None where they cannot be drawn, or there is nothing to draw."""
+    trace, step = parts.trace, parts.step
+    if step is None or figures.missing() is not None:
+        return {}
+    inside = trace.in_steps()
+    window = (step["start_ns"], step["start_ns"] + step["il_ns"])
+    draw = figures.plot
+    return {
+        "timeline": draw(
+            "plot-timeline", f"The median step, {step['step']}",
+            lambda width: plots.timeline(trace, window, width=width)),
+        "idle": draw(
+            "plot-idle", "Idle time by cause", lambda width: plots.idle(inside, width=width)),
+        "split": draw(
+            "plot-split", "Time from launch to start, by outermost operator",
+            lambda width: plots.split(inside, by="root_op", width=width),
+        ) if parts.floor is None else None,  # its parts are those of the trace's own floor
+        "queue": draw(
+            "plot-queue", "Launches under way",
+            lambda width: plots.queue_depth(inside, width=width)),
+        "whatif": draw(
+            "plot-whatif", "The median step with one thing changed",
+            lambda width: plots.whatif(parts.answers, width=width),
+        ) if parts.answers else None,
+        "fusion": draw(
+            "plot-fusion", "Launches if chains of kernels were fused",
+            lambda width: plots.fusion(inside, width=width)),
+    }  # fmt: skip

@@ -13,7 +13,8 @@ from skiptrace.model.launches import Floor
 from skiptrace.model.schema import measured, predicted, several
 from skiptrace.model.schema.column import STR, Column
 from skiptrace.model.trace import Trace
-from skiptrace.show.page import head
+from skiptrace.show import plots
+from skiptrace.show.page import figures, head
 from skiptrace.show.page.head import capital
 from skiptrace.show.page.markup import Markup, Part, element, join, name
 from skiptrace.show.page.one import Parts, gather
@@ -54,7 +55,7 @@ def several_page(traces: Mapping[str, Trace], floor: Floor | None) -> str:
         answer,
         top,
         [
-            ("figures", "Side by side", draw(tables[0])),
+            ("figures", "Side by side", join(figures.missing(), draw(tables[0]))),
             *changed,
             ("each", "Each by itself", join(*(_each(c, one) for c, one in parts.items()))),
             ("definitions", "How each figure is defined",
@@ -141,15 +142,20 @@ def _difference(number: int, first: str, called: str, found: Diff) -> list[Table
 
 def _changed(number: int, first: str, called: str, found: Diff, tables: list[Table]) -> Section:
     verdict = element("p", f"{capital(found.verdict)}.", class_="because")
-    body = join(verdict, *(draw(table) for table in tables))
+    bars = None if found.change_ns is None else figures.plot(
+        f"plot-diff-{number}", f"From the latency of {first} to that of {called}",
+        lambda width: plots.diff(found, width=width),
+    )  # fmt: skip
+    body = join(verdict, bars, *(draw(table) for table in tables))
     return f"diff-{number}", f"From {first} to {called}", body
 
 
 def _each(called: str, parts: Parts) -> Markup:
     return element(
         "section", element("p", name(called), class_="what"), *head.answer(parts.report, "h3"),
+        head.grade(parts.report),
         element("p", parts.report.advice) if parts.report.advice else None,
-        head.changes(parts.report.changes), class_="each",
+        head.changes(parts.report.changes, "h4"), class_="each",
     )  # fmt: skip
 
 

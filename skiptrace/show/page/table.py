@@ -26,6 +26,8 @@ LABELS = {
     "tklqt_per_launch_ns": "TKLQT per launch", "floor_ns": "launch floor",
 }  # fmt: skip
 """Headings that say more than the column's own name."""
+_PROSE = ("advice", "meaning", "affects")
+"""Sentences of our own: shown whole."""
 _BARS = ("idle_share", "time_share", "self_share", "gain_share")
 """Shares of a whole that a table is about: drawn as well."""
 
@@ -51,6 +53,11 @@ class Table:
     def shown(self) -> list[str]:
         """The columns that have a value in any row that is shown."""
         return [c for c in self.columns if self.frame[c].head(ROWS).is_not_null().any()]
+
+    @property
+    def anchor(self) -> str:
+        """Where its columns are defined: in one place for ``ops-1``, ``ops-2`` and so on."""
+        return f"{self.key.partition('-')[0]}-columns"
 
     def heading(self, column: str) -> str:
         """What stands above a column."""
@@ -104,7 +111,7 @@ def _head(heading: str, column: Column, rows: pl.DataFrame) -> Markup:
 
 def _cell(column: str, value: Any) -> Markup:  # noqa: ANN401  the cell of any column
     if isinstance(value, str):
-        return element("td", name(value))
+        return element("td", element("p", value) if column in _PROSE else name(value))
     if value is None:
         return element("td", element("span", "-", class_="none"))
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -131,7 +138,7 @@ def _foot(table: Table) -> Markup:
     every = join(
         left, "All rows and columns: " if more > 0 else "In Python: ", element("code", table.call)
     )
-    means = element("a", "what the columns mean", href=f"#{table.key}-columns")
+    means = element("a", "what the columns mean", href=f"#{table.anchor}")
     return element("p", open_, join(every, " · ", means), class_="foot")
 
 
@@ -145,4 +152,4 @@ def definitions(table: Table) -> Markup:
         rows.append(element("dt", heading, " ", element("code", f"{column.name}{unit}")))
         rows.append(element("dd", column.meaning))
     title = element("h3", element("a", table.title, href=f"#{table.key}"))
-    return element("section", title, element("dl", *rows), id=f"{table.key}-columns")
+    return element("section", title, element("dl", *rows), id=table.anchor)
