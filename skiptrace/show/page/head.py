@@ -130,13 +130,14 @@ def source_name(meta: Meta) -> str:
 def about(meta: Meta) -> Markup:
     """What the file says of itself, in a line each."""
     devices = sorted(set(meta.devices.values()))
+    listed = len(meta.devices)
     versions = ", ".join(f"{k.removesuffix('_version')} {v}" for k, v in meta.versions.items())
     options = ", ".join(k for k, on in meta.options.items() if on)
     rank = None if meta.rank is None else f"{meta.rank} of {meta.world_size or '?'}"
     facts = {
         "file": meta.source,
         "events": f"{meta.events:,}",
-        "devices": f"{len(meta.devices)} of {', '.join(devices)}" if devices else None,
+        "devices": ", ".join(devices) + (f" ({listed} listed)" if listed > 1 else ""),
         "rank": rank,
         "versions": versions,
         "recorded beside times": options,

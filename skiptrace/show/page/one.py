@@ -82,7 +82,8 @@ def sections(parts: Parts) -> list[Section]:
     shown = {key: draw(table) for key, table in tables.items()}
     drawn = _plots(parts)
     return [
-        ("timeline", "Timeline", join(figures.missing(), drawn.get("timeline"), shown["steps"])),
+        ("timeline", "Timeline and steps",
+         join(figures.missing(), drawn.get("timeline"), shown["steps"])),
         ("idle", "Why the device idles",
          join(drawn.get("idle"), shown["causes"], shown["behind"], shown["activities"])),
         ("launch", "What launches cost",
@@ -138,7 +139,7 @@ def _tables(
                "verdict", "host_share", "device_share", "error"),
               "sk.whatif(trace, cuda_graph=True)"),
         Table("changes", "Every change that would pay", report.changes.with_columns(order),
-              predicted.ADVISE, ("change", "gain_share", "gain_ns", "latency_ns", "op", "root_op",
+              predicted.ADVISE, ("change", "gain_share", "gain_ns", "op", "root_op",
               "module", "python", "advice"), "sk.advise(trace)", labels={"op": "where"}),
         Table("found", "What was missing, repaired or odd", report.health, recorded.HEALTH,
               ("severity", "count", "share", "kind", "meaning", "affects"), "trace.health"),

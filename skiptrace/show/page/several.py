@@ -23,9 +23,13 @@ from skiptrace.show.page.table import Table, definitions, draw
 
 _NAME = Column("name", STR, "", "what the trace was called")
 _SPEED = Column("speedup", pl.Float64, "", "latency of the first trace over this one's")
+_LABELS = {
+    "path": "within", "dur_before_ns": "before", "dur_after_ns": "after",
+    "il_change_ns": "of latency",
+}  # fmt: skip
 _SHOWN = (
     "name", "speedup", "verdict", "il_ns", "busy_share", "gpu_idle_ns", "cpu_busy_ns", "launches",
-    "tklqt_ns", "queue_share", "kernels", "akd_ns", "kernel_ns", "step",
+    "tklqt_ns", "queue_share", "akd_ns", "step",
 )  # fmt: skip
 
 
@@ -136,7 +140,7 @@ def _difference(number: int, first: str, called: str, found: Diff) -> list[Table
         columns = ("change", "name", "path", "dur_before_ns", "dur_after_ns", "change_ns", *more)
         changed = frame.filter(pl.col("change") != CHANGES[-1])
         made.append(Table(f"{key}-{number}", title, changed, defined, columns, f"{call}.{key}",
-                          labels={"path": "within"}))  # fmt: skip
+                          labels=_LABELS))  # fmt: skip
     return made
 
 

@@ -139,7 +139,7 @@ def _foot(table: Table) -> Markup:
         left, "All rows and columns: " if more > 0 else "In Python: ", element("code", table.call)
     )
     means = element("a", "what the columns mean", href=f"#{table.anchor}")
-    return element("p", open_, join(every, " · ", means), class_="foot")
+    return element("p", open_, element("span", every, " · ", means), class_="foot")
 
 
 def definitions(table: Table) -> Markup:
