@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,8 +13,10 @@ from skiptrace.show.plots.chart import Chart
 
 NEEDS = {"altair": "altair", "vl_convert": "vl-convert-python"}
 """Modules that plots need, and the packages that have them; the extra ``plot`` installs both."""
-WIDE, NARROW = 900, 360
+SIZES = {"wide": 900, "narrow": 360}
 """Pixels of a plot, and of the same for a narrow window."""
+ONE = {"only": SIZES["wide"]}
+"""Of a plot that is large: a narrow window scrolls it."""
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 _PAPER = re.compile(r'^(<svg[^>]*>)<rect [^>]*fill="white"/>')
 
@@ -33,11 +35,12 @@ def missing() -> Markup | None:
     )
 
 
-def plot(key: str, caption: str, draw: Callable[[int], Chart]) -> Markup | None:
-    """What `draw` draws in so many pixels, wide and narrow; None where nothing can be drawn."""
+def plot(
+    key: str, caption: str, draw: Callable[[int], Chart], *, sizes: Mapping[str, int] = SIZES
+) -> Markup | None:
+    """What `draw` draws in so many pixels, for each size; None where nothing can be drawn."""
     if missing() is not None:
         return None
-    sizes = {"wide": WIDE, "narrow": NARROW}
     drawn = [
         element("div", _svg(draw(width), f"{key}-{size}"), class_=f"scroll {size}")
         for size, width in sizes.items()

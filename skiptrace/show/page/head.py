@@ -55,8 +55,8 @@ def answer(report: Report, tag: str) -> list[Part]:
 
 
 def grade(report: Report, more: Part = None) -> Markup | None:
-    """How far to trust the figures, where that is less than fully, and where `more` is said."""
-    if report.grade == "good":
+    """How far to trust the figures, where no caution says it, and where `more` is said."""
+    if report.grade == "good" or report.caution:
         return None
     see = join(" See ", more, ".") if more else None
     return element("p", f"Trace {report.grade}.", see, class_="grade")

@@ -170,7 +170,7 @@ def _plots(parts: Parts) -> dict[str, Markup | None]:
     return {
         "timeline": draw(
             "plot-timeline", f"The median step, {step['step']}",
-            lambda width: plots.timeline(trace, window, width=width)),
+            lambda width: plots.timeline(trace, window, width=width), sizes=figures.ONE),
         "idle": draw(
             "plot-idle", "Idle time by cause", lambda width: plots.idle(inside, width=width)),
         "split": draw(

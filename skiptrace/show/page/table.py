@@ -74,9 +74,13 @@ def draw(table: Table) -> Markup:
     if table.frame.is_empty():
         return Markup()
     rows = table.frame.head(ROWS)
-    heads = [_head(heading, column, rows) for heading, column in table.meanings()]
+    numbers = {c for c in table.shown() if rows[c].dtype.is_numeric()}
+    heads = [
+        _head(heading, column, numeric=column.name in numbers)
+        for heading, column in table.meanings()
+    ]
     body = [
-        element("tr", *(_cell(c, row[c]) for c in table.shown()))
+        element("tr", *(_cell(c, row[c], numeric=c in numbers) for c in table.shown()))
         for row in rows.iter_rows(named=True)
     ]
     grid = element(
@@ -97,27 +101,25 @@ def draw(table: Table) -> Markup:
     )
 
 
-def _head(heading: str, column: Column, rows: pl.DataFrame) -> Markup:
-    number = rows[column.name].dtype.is_numeric()
+def _head(heading: str, column: Column, *, numeric: bool) -> Markup:
     unit = f" ({column.unit})" if column.unit else ""
-    button = element(
-        "button", heading, type="button", title=f"{column.name}{unit}: {column.meaning}"
-    )
+    meaning = f"{column.name}{unit}: {column.meaning}"
     return element(
-        "th", button, scope="col", aria_sort="none", class_="n" if number else None,
-        data_kind="number" if number else "text",
+        "th", element("button", heading, type="button", title=meaning), scope="col",
+        aria_sort="none", class_="n" if numeric else None,
+        data_kind="number" if numeric else "text",
     )  # fmt: skip
 
 
-def _cell(column: str, value: Any) -> Markup:  # noqa: ANN401  the cell of any column
+def _cell(column: str, value: Any, *, numeric: bool) -> Markup:  # noqa: ANN401  the cell of any column
     if isinstance(value, str):
         return element("td", element("p", value) if column in _PROSE else name(value))
+    kind = "n" if numeric else None
     if value is None:
-        return element("td", element("span", "-", class_="none"))
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+        return element("td", element("span", "-", class_="none"), class_=kind)
     shown = cell(column, value, 0)
     drawn = join(shown, bar(value)) if column in _BARS else shown
-    return element("td", drawn, class_="n" if number else None, data_v=repr(value))
+    return element("td", drawn, class_=kind, data_v=repr(value))
 
 
 def _filter(table: Table, rows: int) -> Markup | None:
