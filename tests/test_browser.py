@@ -28,7 +28,7 @@ LONG = "void " + "cutlass::" * 30 + "NeedleKernel(" + "int, " * 30 + "int)"
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     api = pytest.importorskip("playwright.sync_api", reason="needs pip install '.[browser]'")
-    if not CHROMIUM:
+    if not Path(CHROMIUM).is_file():
         pytest.skip("needs Chromium (apt-get install chromium; or set SKIPTRACE_CHROMIUM)")
     with api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))

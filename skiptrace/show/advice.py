@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from skiptrace.model.health import DOUBTFUL, weighty
@@ -124,8 +126,9 @@ def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int) -> st
 
 
 def change_in_words(change: str) -> str:
-    """A change of `advise` as a person would say it, where its name is a call of `whatif`."""
+    """A change of `advise` as a person would say it after "with"."""
     if change.startswith("remove_syncs='"):
         return f"no wait in {change.removeprefix('remove_syncs=').strip(chr(39))}"
     words = TAKEN_OUT.get(change, change).replace("remove_syncs=True", "no wait")
+    words = re.sub(r"^fuse (\d+ kernels)", r"\1 fused into one", words)
     return words.replace("cuda_graph=True", "the step as a CUDA graph")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Any
 
@@ -20,9 +21,10 @@ from skiptrace.show.text import cell, duration, label, percent
 TOP = 3
 """Changes that stand in the head; the others are in their table."""
 _LEADS = {
-    "fuse": ", beginning with ", "cuda_graph": "; most host time is in ", "remove_syncs": ", in ",
+    "fuse": ", beginning with ", "cuda_graph": "; most host time is in ",
+    "remove_syncs": ", within ",
 }  # fmt: skip
-"""What stands between a change and its place, where a colon would not tell."""
+"""What stands between a change and its place, where "at" would not tell."""
 _FIGURES = (
     "il_ns", "busy_share", "gpu_idle_ns", "launches", "tklqt_ns", "tklqt_per_launch_ns", "floor_ns",
     "akd_ns",
@@ -70,12 +72,11 @@ def changes(found: pl.DataFrame, tag: str = "h2") -> Markup | None:
     for row in found.head(TOP).iter_rows(named=True):
         gain = element("span", f"{percent(row['gain_share'])} shorter", class_="gain")
         to = f"{duration(row['before_ns'])} → {duration(row['latency_ns'])}"
-        what, where = _words(row)
         items.append(
             element(
                 "li",
                 element("div", gain, bar(row["gain_share"]), element("span", to), class_="by"),
-                element("div", element("b", what), where),
+                element("div", *_words(row)),
                 element("div", f"{capital(row['advice'])}.", class_="do"),
             )
         )
@@ -89,16 +90,19 @@ def changes(found: pl.DataFrame, tag: str = "h2") -> Markup | None:
     )  # fmt: skip
 
 
-def _words(row: dict[str, Any]) -> tuple[str, Markup | None]:
+def _words(row: dict[str, Any]) -> list[Part]:
     """A change in words, and where it is to be made."""
+    words, op = change_in_words(row["change"]), row["op"]
+    this = re.split("this (?:operator|kernel)", words)
+    what = element("b", "With ", this[0], *([name(op or "?", 60), this[1]] if this[1:] else []))
     waits = row["change"].startswith("remove_syncs='")  # which names the operator
-    first = "root_op" if waits else "op"
-    found = [name(row[c], 60) for c in (first, "module", "python") if row[c]]
-    if not found:
-        return capital(change_in_words(row["change"])), None
-    lead = next((words for start, words in _LEADS.items() if row["change"].startswith(start)), ": ")
-    where = join(lead, *(join(", " if n else None, place) for n, place in enumerate(found)))
-    return capital(change_in_words(row["change"])), element("span", where)
+    first = None if this[1:] else row["root_op"] if waits else op
+    found = [name(place, 60) for place in (first, row["module"], row["python"]) if place]
+    lead = next(
+        (words for start, words in _LEADS.items() if row["change"].startswith(start)), ", at "
+    )
+    places = [join(", " if n else lead, place) for n, place in enumerate(found)]
+    return [what, *places]
 
 
 def capital(sentence: str) -> str:
@@ -135,7 +139,6 @@ def about(meta: Meta) -> Markup:
     options = ", ".join(k for k, on in meta.options.items() if on)
     rank = None if meta.rank is None else f"{meta.rank} of {meta.world_size or '?'}"
     facts = {
-        "file": meta.source,
         "events": f"{meta.events:,}",
         "devices": ", ".join(devices) + (f" ({listed} listed)" if listed > 1 else ""),
         "rank": rank,
