@@ -93,9 +93,7 @@ def idle(trace: Trace, by: str = "cause", *, width: int = WIDTH) -> Chart:
     first = frame.row(0, named=True)
     what = {"cause": "caused by", "activity": "in", "op": "in", "python": "in"}.get(by, "before")
     answer = f"Device idle {duration(total)} between works: {first['shown']} {what} {first['name']}"
-    base = alt.Chart(data(alt, frame), title=title(alt, answer, _whose(trace), width)).encode(
-        y=name_axis(alt, frame)
-    )
+    base = alt.Chart(data(frame)).encode(y=name_axis(alt, frame, width))
     shades = {n: palette.TIME[n] for n in ACTIVITIES} if by in ("cause", "activity") else {
         "device": palette.NEUTRAL}  # fmt: skip
     scale = alt.Scale(domain=list(shades), range=list(shades.values()))
@@ -105,7 +103,9 @@ def idle(trace: Trace, by: str = "cause", *, width: int = WIDTH) -> Chart:
         tooltip=tips(alt, name=by, time="idle", shown="of all idle time", gaps="gaps"),
     )
     text = base.mark_text(align="left", dx=3).encode(x="x:Q", text="shown:N")
-    made: Chart = (bars + text).properties(width=width - beside(frame["name"]) - 2 * EDGE)
+    made: Chart = alt.layer(bars, text, title=title(alt, answer, _whose(trace), width)).properties(
+        width=width - beside(frame["name"], width) - 2 * EDGE
+    )
     return made
 
 
@@ -168,11 +168,11 @@ def split(trace: Trace, by: str = "step", *, width: int = WIDTH) -> Chart:
     )
     value = f"TKLQT {'of a step ' if by == 'step' else ''}({unit.name})"
     base = alt.Chart(
-        data(alt, tall.drop("variable", "ns")),
+        data(tall.drop("variable", "ns")),
         title=title(alt, answer, detail + _whose(trace), width),
     ).mark_bar()
     shared = {
-        "color": colours(alt, ("launch", "queue"), palette.TIME),
+        "color": colours(alt, ("launch", "queue"), palette.TIME, width),
         "order": alt.Order("colour:N"),
         "tooltip": tips(alt, name=by, colour="part", time="time", launches="launches"),
     }
@@ -182,8 +182,8 @@ def split(trace: Trace, by: str = "step", *, width: int = WIDTH) -> Chart:
         chart = base.encode(x=x, y=alt.Y("x:Q", title=value), **shared)
         made: Chart = chart.properties(width=width - 3 * EDGE, height=220)
     else:
-        chart = base.encode(y=name_axis(alt, frame), x=amounts(alt, "x:Q", value), **shared)
-        made = chart.properties(width=width - beside(frame["name"]) - EDGE)
+        chart = base.encode(y=name_axis(alt, frame, width), x=amounts(alt, "x:Q", value), **shared)
+        made = chart.properties(width=width - beside(frame["name"], width) - EDGE)
     return made
 
 

@@ -81,7 +81,7 @@ def fusion(found: Fusion | Trace, *, width: int = WIDTH) -> Chart:
         label=pl.Series([f"{s:.2f} x" if s else "" for s in savings["ideal_speedup"]])
     )
     tall = frame.with_columns(saved=pl.col("kernels_eager") - pl.col("kernels_fused"))
-    base = alt.Chart(data(alt, tall), title=title(alt, answer, detail, width)).encode(
+    base = alt.Chart(data(tall)).encode(
         x=alt.X("length:O", title="kernels in a chain", axis=alt.Axis(labelAngle=0))
     )
     shown = tips(alt, length="length", unique_chains="chains", candidates="candidates",
@@ -89,9 +89,11 @@ def fusion(found: Fusion | Trace, *, width: int = WIDTH) -> Chart:
     y = alt.Y("kernels_fused:Q", title="kernel launches", scale=alt.Scale(domain=[0, eager]))
     bars = base.mark_bar(color=palette.TIME["launch"]).encode(y=y, tooltip=shown)
     text = base.mark_text(dy=-6).encode(y=y, text="label:N")
-    line = alt.Chart(data(alt, tall.head(1))).mark_rule(strokeDash=[4, 3], color=palette.NEUTRAL)
+    line = alt.Chart(data(tall.head(1))).mark_rule(strokeDash=[4, 3], color=palette.NEUTRAL)
     line = line.encode(y="kernels_eager:Q")
-    made: Chart = (bars + line + text).properties(width=width - 3 * EDGE, height=220)
+    made: Chart = alt.layer(bars, line, text, title=title(alt, answer, detail, width)).properties(
+        width=width - 3 * EDGE, height=220
+    )
     return made
 
 
@@ -143,22 +145,22 @@ def whatif(found: WhatIf | Mapping[str, WhatIf], *, width: int = WIDTH) -> Chart
         "bar: predicted latency of the median step without a profiler, by the side that would "
         "then hold it; line: its range; tick: as it is now"
     )
-    y = name_axis(alt, frame)
-    base = alt.Chart(data(alt, frame), title=title(alt, answer, detail, width)).encode(y=y)
+    y = name_axis(alt, frame, width)
+    base = alt.Chart(data(frame)).encode(y=y)
     x = amounts(alt, "latency:Q", f"latency of a step ({unit.name})")
     shown = tips(alt, name="change", time="latency", range="range", now="now", shown="speed-up",
                  colour="then bound by")  # fmt: skip
     bars = base.mark_bar().encode(
-        x=x, color=colours(alt, frame["colour"], palette.SIDES), tooltip=shown
+        x=x, color=colours(alt, frame["colour"], palette.SIDES, width), tooltip=shown
     )
     spread = base.mark_rule().encode(x="low:Q", x2="high:Q")
     now = base.mark_tick(thickness=3, color=palette.NEUTRAL).encode(x="before:Q")
     text = base.mark_text(align="left", dx=4).encode(x="top:Q", text="shown:N").transform_calculate(
         top="max(datum.high, datum.before)"
     )  # fmt: skip
-    made: Chart = (bars + spread + now + text).properties(
-        width=width - beside(frame["name"]) - 2 * EDGE
-    )
+    made: Chart = alt.layer(
+        bars, spread, now, text, title=title(alt, answer, detail, width)
+    ).properties(width=width - beside(frame["name"], width) - 2 * EDGE)
     return made
 
 
@@ -215,7 +217,7 @@ def diff(found: Diff, *, width: int = WIDTH) -> Chart:
         shown=pl.Series([_signed(ns) if c != "latency" else duration(end) for ns, c, end in
                          frame.select("change_ns", "colour", "end_ns").rows()]),
     )  # fmt: skip
-    y = name_axis(alt, frame)
+    y = name_axis(alt, frame, width)
     answer = found.verdict.split(";")[0]
     answer = answer[:1].upper() + answer[1:]
     detail = "the latency of the median step before and after, and the operators that changed it"
@@ -225,19 +227,19 @@ def diff(found: Diff, *, width: int = WIDTH) -> Chart:
     scale = alt.Scale(domain=[min(ends) - margin, max(ends) + margin], nice=False)
     x = amounts(alt, "a:Q", f"latency ({unit.name})", scale=scale)
     shown = tips(alt, name="operator", shown="change")
-    base = alt.Chart(data(alt, frame)).encode(y=y)
+    base = alt.Chart(data(frame)).encode(y=y)
     total = alt.datum.colour == "latency"
     bars = base.transform_filter(~total).mark_bar(minBandSize=2, opacity=1).encode(
-        x=x, x2="b:Q", color=colours(alt, frame["colour"], shades), tooltip=shown
+        x=x, x2="b:Q", color=colours(alt, frame["colour"], shades, width), tooltip=shown
     )  # fmt: skip
     totals = base.transform_filter(total).mark_tick(thickness=4, opacity=1).encode(
-        x=x, color=colours(alt, frame["colour"], shades), tooltip=shown
+        x=x, color=colours(alt, frame["colour"], shades, width), tooltip=shown
     )  # fmt: skip
     text = base.mark_text(align="left", dx=4).encode(x="far:Q", text="shown:N").transform_calculate(
         far="max(datum.a, datum.b)"
     )  # fmt: skip
     layers = alt.layer(bars, totals, text, title=title(alt, answer, detail, width))
-    made: Chart = layers.properties(width=width - beside(frame["name"]) - 2 * EDGE)
+    made: Chart = layers.properties(width=width - beside(frame["name"], width) - 2 * EDGE)
     return made
 
 

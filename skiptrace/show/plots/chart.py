@@ -14,9 +14,9 @@ from skiptrace.show.plots.palette import NEUTRAL
 from skiptrace.show.text import shorten
 
 if TYPE_CHECKING:
-    from altair import TopLevelMixin
+    from altair.typing import ChartType
 
-    Chart: TypeAlias = TopLevelMixin
+    Chart: TypeAlias = ChartType
     """Any chart of altair; at run time anything, since altair need not be there."""
 else:
     Chart = Any
@@ -29,8 +29,8 @@ NOTES = "#767676"
 """Colour of notes: the grey that stands out as well from white as from black."""
 LEAST = 240
 """Below this nothing can be read."""
-LABELS = 200
-"""Pixels of the names beside bars, at most."""
+_PART = 3
+"""Names beside bars take at most this part of the width: a third."""
 _LETTER = 6
 """Pixels of a letter of an axis, about."""
 EDGE = 30
@@ -72,7 +72,7 @@ def unit_for(ns: float | None) -> Unit:
     return Unit(1, "ns")
 
 
-_OPENS = re.compile(r"<(?=[/!])")
+_OPENS, _JOINED = re.compile(r"<(?=[/!])"), "<\N{WORD JOINER}"
 
 
 def plain(text: str | None, width: int = 200, otherwise: str = "(none)") -> str:
@@ -81,21 +81,21 @@ def plain(text: str | None, width: int = 200, otherwise: str = "(none)") -> str:
     A chart becomes JSON inside of a ``script`` element, which ends at the first ``</script``
     in it, whatever that is part of. An invisible joiner behind such a ``<`` keeps it text.
     """
-    return otherwise if text is None else _OPENS.sub("<\u2060", shorten(text, width))
+    return otherwise if text is None else _OPENS.sub(_JOINED, shorten(text, width))
 
 
-def beside(names: Iterable[str]) -> int:
+def beside(names: Iterable[str], width: int) -> int:
     """Pixels that names take beside a plot."""
-    return min(LABELS, max(map(len, names), default=0) * _LETTER + 14)
+    return min(width // _PART, max(map(len, names), default=0) * _LETTER + 14)
 
 
-def name_axis(alt: Alt, frame: pl.DataFrame) -> Alt:
+def name_axis(alt: Alt, frame: pl.DataFrame, width: int) -> Alt:
     """The axis of the column ``name``, in the order of the frame."""
     return alt.Y(
         "name:N",
         sort=frame["name"].to_list(),
         title=None,
-        axis=alt.Axis(labelLimit=LABELS - 10),
+        axis=alt.Axis(labelLimit=width // _PART - 10),
     )
 
 
@@ -109,13 +109,13 @@ def tips(alt: Alt, **shown: str) -> list[Alt]:
     return [alt.Tooltip(f"{column}:N", title=name) for column, name in shown.items()]
 
 
-def data(alt: Alt, frame: pl.DataFrame) -> Alt:
+def data(frame: pl.DataFrame) -> dict[str, Alt]:
     """A frame as the chart's own data.
 
-    Inline data goes through no transformer of the caller's session: none that counts rows, and
-    none that writes files.
+    It goes through no transformer of the caller's session: none that counts rows, and none that
+    writes files.
     """
-    return alt.Data(values=frame.to_dicts())
+    return {"values": frame.to_dicts()}
 
 
 def title(alt: Alt, answer: str, detail: str, width: int) -> Alt:
@@ -133,10 +133,12 @@ def title(alt: Alt, answer: str, detail: str, width: int) -> Alt:
 
 
 def _lines(text: str, letters: float) -> list[str]:
-    return textwrap.wrap(plain(text, 600), int(letters)) or [""]
+    return textwrap.wrap(_OPENS.sub(_JOINED, text), int(letters)) or [""]
 
 
-def colours(alt: Alt, used: Iterable[str], known: Mapping[str, str], name: str = "") -> Alt:
+def colours(
+    alt: Alt, used: Iterable[str], known: Mapping[str, str], width: int, name: str = ""
+) -> Alt:
     """A colour for each of what is used, in the order of the palette, with a legend below."""
     used = set(used)
     domain = [key for key in known if key in used]
@@ -144,7 +146,12 @@ def colours(alt: Alt, used: Iterable[str], known: Mapping[str, str], name: str =
         "colour:N",
         title=name or None,
         scale=alt.Scale(domain=domain, range=[known[key] for key in domain]),
-        legend=alt.Legend(orient="bottom", columns=6, labelLimit=110, symbolType="square"),
+        legend=alt.Legend(
+            orient="bottom",
+            columns=max(3, (width - 100) // 80),
+            labelLimit=110,
+            symbolType="square",
+        ),
     )
 
 
@@ -154,7 +161,7 @@ def nothing(what: str, why: str, width: int) -> Chart:
     frame = pl.DataFrame({"text": ["nothing to show"]})
     heading = title(alt, f"{what}: nothing to show", why, width)
     made: Chart = (
-        alt.Chart(data(alt, frame), title=heading)
+        alt.Chart(data(frame), title=heading)
         .mark_text(fontSize=13, color=NEUTRAL)
         .encode(text="text:N")
         .properties(width=width - EDGE, height=60)

@@ -121,7 +121,7 @@ def sweep(
         y = _height(
             alt, name if place % columns == 0 else None, 0 if share else low, 100 if share else high
         )
-        mine = frame.filter(pl.col("platform") == one)
+        mine = frame.filter(pl.col("platform") == one).drop("platform")
         plots.append(_one(alt, mine, turns[one], axis, y, each))
     made: Chart = _abreast(alt, plots, list(named), columns).properties(title=heading)
     return made
@@ -165,10 +165,10 @@ def _scale_of(alt: Alt, frame: pl.DataFrame, label: str) -> dict[str, Any]:
     points = frame["x"].unique(maintain_order=True).to_list()
     heading = plain(label.replace("_", " "), 60)
     if frame["x"].dtype == pl.String:
-        return {"type": "ordinal", "sort": points, "title": heading}
+        return {"shorthand": "x:O", "sort": points, "title": heading}
     axis = alt.Axis(values=sorted(points), format="~r", labelOverlap=True, grid=False)
     scale = alt.Scale(type="log", base=2, domain=[min(points), max(points)], nice=False, padding=8)
-    return {"type": "quantitative", "title": heading, "axis": axis, "scale": scale}
+    return {"shorthand": "x:Q", "title": heading, "axis": axis, "scale": scale}
 
 
 def _height(alt: Alt, name: str | None, low: float, high: float) -> Alt:
@@ -195,41 +195,41 @@ def _one(
     width: int,
 ) -> Alt:
     """The plot of one platform."""
-    base = alt.Chart(data(alt, frame)).encode(x=alt.X("x", **axis), y=y)
+    base = alt.Chart(data(frame)).encode(x=alt.X(**axis), y=y)
     line = base.mark_line(color=palette.NEUTRAL, strokeWidth=1.5)
     shown = tips(alt, x=axis["title"], shown="value", colour="bound by")
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
-        color=colours(alt, palette.SIDES, palette.SIDES, "bound by"),
+        color=colours(alt, palette.SIDES, palette.SIDES, width, "bound by"),
         shape=alt.Shape("colour:N", legend=None, scale=alt.Scale(
             domain=list(palette.SIDES), range=["circle", "square", "triangle-up"])),
         tooltip=shown,
     )  # fmt: skip
     layers = [line, points]
     if turn.parameter is not None and turn.last_cpu_bound is not None:
-        kind = pl.Float64 if axis["type"] == "quantitative" else pl.String
+        kind = pl.Float64 if axis["shorthand"] == "x:Q" else pl.String
         ends = pl.DataFrame(
             {"x": [turn.last_cpu_bound], "x2": [turn.parameter], "at": [turn.interpolated]},
             strict=False,
         ).cast({"x": kind, "x2": kind})
-        bracket = alt.Chart(data(alt, ends))
-        x = alt.X("x", **axis)
-        layers.insert(0, bracket.mark_rect(color=palette.BAND, opacity=0.25).encode(x=x, x2="x2"))
+        bracket = alt.Chart(data(ends))
+        x = alt.X(**axis)
+        layers.insert(
+            0,
+            bracket.mark_rect(color=palette.BAND, opacity=0.25).encode(x=x, x2=alt.X2(field="x2")),
+        )
         if kind == pl.Float64 and turn.interpolated is not None:
-            at = alt.X("at", **axis)
+            at = alt.X(**axis | {"shorthand": "at:Q"})
             layers.insert(1, bracket.mark_rule(strokeDash=[4, 3], color=palette.BAND).encode(x=at))
     return alt.layer(*layers).properties(width=width, height=min(260, max(180, width)))
 
 
 def _answer(what: _Value, label: str, turns: Mapping[str, Transition]) -> str:
-    found = []
-    for name, turn in turns.items():
-        on = f" on {name}" if name else ""
-        if turn.parameter is None:
-            found.append(f"does not turn{on}")
-        else:
-            found.append(f"turns at {label} {turn.parameter}{on}")
     by = "TKLQT per launch" if what.transition == "tklqt" else "By the critical path it"
-    return f"{by} {', '.join(found)}"
+    places = []
+    for name, turn in turns.items():
+        at = f"at no {label}" if turn.parameter is None else f"at {label} {turn.parameter}"
+        places.append(f"{at} on {name}" if name else at)
+    return f"{by} turns {', '.join(places)}"
 
 
 def _detail(what: _Value, label: str, named: Mapping[str, Sweep]) -> str:

@@ -96,7 +96,7 @@ def queue_depth(found: QueueDepth | Trace, *, width: int = WIDTH) -> Chart:
     )
     heading = title(alt, answer, detail, width)
     high = 180 if len(chosen) == 1 else 70
-    layers = alt.layer(behind, before, data=data(alt, frame)).properties(
+    layers = alt.layer(behind, before, data=data(frame)).properties(
         width=width - 3 * EDGE, height=high
     )
     row = alt.Row("lane:N", title=None, sort=frame["lane"].unique(maintain_order=True).to_list(),
@@ -203,7 +203,7 @@ def ranks(ranks: Ranks, by: str = "step", value: str = "wait", *, width: int = W
                        legend=alt.Legend(orient="bottom", gradientLength=200))  # fmt: skip
     shown = tips(alt, rank="rank", name=key, time=value, joined=f"{key}s")
     answer = _who(rows, value)
-    chart = alt.Chart(data(alt, frame), title=title(alt, answer, detail, width)).mark_rect()
+    chart = alt.Chart(data(frame), title=title(alt, answer, detail, width)).mark_rect()
     chart = chart.encode(x=x, y=y, color=colour, tooltip=shown)
     height = max(60, min(420, 28 * frame["rank"].n_unique()))
     made: Chart = chart.properties(width=width - 3 * EDGE, height=height)

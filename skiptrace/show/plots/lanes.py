@@ -109,9 +109,9 @@ def timeline(trace: Trace, window: tuple[int, int] | None = None, *, width: int 
     how = (
         f"{count:,} events in {_bins(rows)} bins, stacked to scale" if is_binned else "every event"
     )
-    detail = f"{how}; 0 is {low} ns of the file" + (f"; left out: {left_out}" if left_out else "")
-    return _drawn(frame, [row.name for row in rows], unit.name, (high - low) / unit.ns,
-                  (answer, detail, width))  # fmt: skip
+    detail = f"{how}; 0 is {low} ns of the file" + (f"; {left_out}" if left_out else "")
+    names, axis = [row.name for row in rows], (unit.name, (high - low) / unit.ns)
+    return _drawn(frame, names, axis, (answer, detail, width), is_binned=is_binned)
 
 
 def _extent(trace: Trace) -> tuple[int, int]:
@@ -140,8 +140,8 @@ def _rows(trace: Trace, low: int, high: int) -> tuple[list[_Row], str]:
             mine = frame.filter(*(pl.col(k) == v for k, v in zip(keys, key, strict=True)))
             rows.append(_Row(form.format(*key), mine.select(*_EVENTS)))
         if len(counted) > most:
-            left_out.append(f"{len(counted) - most:,} {what}")
-    return [row for row in rows if len(row.events)], ", ".join(left_out)
+            left_out.append(f"{what} left out: {len(counted) - most:,}")
+    return [row for row in rows if len(row.events)], "; ".join(left_out)
 
 
 def _inside(frame: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
@@ -282,9 +282,14 @@ def _clipped(frame: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
 
 
 def _drawn(
-    frame: pl.DataFrame, names: list[str], unit: str, length: float, heading: tuple[str, str, int]
+    frame: pl.DataFrame,
+    names: list[str],
+    axis: tuple[str, float],
+    heading: tuple[str, str, int],
+    *,
+    is_binned: bool,
 ) -> Chart:
-    alt = altair()
+    alt, (unit, length) = altair(), axis
     width = heading[2]
     bottom = len(names) * _PITCH
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[bottom, -0.1], nice=False, zero=False))
@@ -297,7 +302,7 @@ def _drawn(
             "middle": [i * _PITCH + 0.5 for i in range(len(names))],
         }
     ).with_columns(y2=pl.col("y") + 1)
-    beside = alt.Chart(data(alt, lanes))
+    beside = alt.Chart(data(lanes))
     ground = beside.mark_rect(color=palette.NEUTRAL, opacity=0.13).encode(
         y=y, y2="y2:Q", x=alt.value(0), x2=alt.value("width")
     )
@@ -305,8 +310,9 @@ def _drawn(
         y=alt.Y("middle:Q", axis=None), x=alt.value(0), text="name:N"
     )
     shown = tips(alt, name="what", time="time", x=f"from ({unit})")
-    events = alt.Chart(data(alt, frame)).mark_rect(clip=True).encode(
-        x=x, x2="x2:Q", y=y, y2="y2:Q", color=colours(alt, frame["colour"], palette.TIME),
+    line = {} if is_binned else {"stroke": "white", "strokeWidth": 0.4}
+    events = alt.Chart(data(frame)).mark_rect(clip=True, **line).encode(
+        x=x, x2="x2:Q", y=y, y2="y2:Q", color=colours(alt, frame["colour"], palette.TIME, width),
         tooltip=shown,
     )  # fmt: skip
     made: Chart = alt.layer(ground, events, labels, title=title(alt, *heading)).properties(
