@@ -1,7 +1,10 @@
 """Offline analysis of GPU traces: host- or device-bound, where the device idles, and why."""
 
 from skiptrace import errors
+from skiptrace.archive.measures import Measure
+from skiptrace.archive.open_archive import Archive, open_archive
 from skiptrace.archive.save import save as _save
+from skiptrace.archive.scan import Scan, scan
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.breakdown import breakdown
 from skiptrace.measure.collectives import collectives
@@ -45,6 +48,7 @@ Trace.save = _save  # type: ignore[method-assign]
 Trace.__sub__ = _subtract  # type: ignore[method-assign]
 
 __all__ = [
+    "Archive",
     "Comparison",
     "CopyBandwidth",
     "Cost",
@@ -52,12 +56,14 @@ __all__ = [
     "Diff",
     "Fusion",
     "LaunchFloor",
+    "Measure",
     "Memory",
     "Peak",
     "PredictedTransition",
     "ProfilerCost",
     "QueueDepth",
     "Ranks",
+    "Scan",
     "Sweep",
     "Trace",
     "TraceWarning",
@@ -85,9 +91,11 @@ __all__ = [
     "load",
     "load_ranks",
     "memory",
+    "open_archive",
     "ops",
     "predict_transition",
     "queue_depth",
+    "scan",
     "sm_efficiency",
     "step_time",
     "stragglers",
