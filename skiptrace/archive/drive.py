@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, cast
 
 from skiptrace.archive.processes import Processes, in_child
 from skiptrace.archive.task import Job, Outcome, give_up, measure_trace
@@ -127,7 +127,9 @@ class Driver:
         given = self.given
         if given is None or isinstance(given, int):
             return Processes(os.cpu_count() or 1 if given is None else given, self.seconds)
-        return given if isinstance(given, Executor) else given()
+        if hasattr(given, "submit") and not isinstance(given, type):  # whatever it derives from
+            return cast("Executor", given)
+        return given()
 
     def _renew(self, error: BaseException) -> None:
         """Another executor in place of a broken one."""

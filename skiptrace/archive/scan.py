@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,13 +171,14 @@ def _checked(
     load: Mapping[str, Any] | None,
     timeout: float | None,
     max_bytes: int | None,
-    executor: Executors | None,
+    executor: object,
 ) -> dict[str, Any]:
     """The options of the load, after a look at the others."""
     for name, value in (("timeout", timeout), ("max_bytes", max_bytes), ("executor", executor)):
         if isinstance(value, (int, float)) and not value > 0:
             raise ArchiveError.options(name, value, "it has to be more than 0")
-    if executor is not None and not (isinstance(executor, (int, Executor)) or callable(executor)):
+    usable = isinstance(executor, int) or hasattr(executor, "submit") or callable(executor)
+    if executor is not None and not usable:
         wanted = "a number of processes, an executor, or a function that makes one"
         raise ArchiveError.options("executor", executor, wanted)
     options = dict(load or {})

@@ -33,7 +33,9 @@ _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "o
 class Store(Protocol):
     """Files by name, each replaced as a whole."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """Where it is."""
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file; None where there is none."""

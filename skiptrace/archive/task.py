@@ -100,8 +100,10 @@ def _measured(job: Job, store: Store) -> Outcome:
         return Outcome(job.source, _state(job, record, "kept"))
     # What is tried again fails anew, or no longer.
     record = replace(record, failures=_others(record, wanted), tables=dict(record.tables))
-    if wanted:
-        record = _with_tables(job, store, record, content, wanted)
+    if not wanted:
+        _commit(job, record, before, store)
+        return Outcome(job.source, _state(job, record, "kept"))
+    record = _with_tables(job, store, record, content, wanted)
     return _commit(job, record, before, store)
 
 
