@@ -3,6 +3,7 @@
 from skiptrace import errors
 from skiptrace.archive.measures import Measure
 from skiptrace.archive.open_archive import Archive, open_archive
+from skiptrace.archive.regressions import Regressions, regressions
 from skiptrace.archive.save import save as _save
 from skiptrace.archive.scan import Scan, scan
 from skiptrace.errors import TraceWarning
@@ -63,6 +64,7 @@ __all__ = [
     "ProfilerCost",
     "QueueDepth",
     "Ranks",
+    "Regressions",
     "Scan",
     "Sweep",
     "Trace",
@@ -95,6 +97,7 @@ __all__ = [
     "ops",
     "predict_transition",
     "queue_depth",
+    "regressions",
     "scan",
     "sm_efficiency",
     "step_time",

@@ -29,15 +29,17 @@ FAILURES = (
 )
 REGRESSIONS = (
     Column("source", STR, "", "the run that is compared"),
-    Column("figure", STR, "", "which figure of its median step: il_ns, busy_ns ..."),
+    Column("figure", STR, "", "figure of its median step: il_ns, busy_ns ..."),
     Column("change", STR, "", "slower, faster, same, or unknown without a baseline"),
-    Column("baseline_ns", INT, "ns", "median over the baseline's runs of that group, the lower"),
+    Column(
+        "baseline_ns", INT, "ns", "mean over the runs of the baseline that have the same labels"
+    ),
     Column("value_ns", INT, "ns", "the run's own"),
     Column("change_ns", INT, "ns", "value - baseline"),
     Column("noise_ns", INT, "ns", "changes up to this are noise"),
     Column("ratio", FLOAT, "", "value / baseline"),
     Column("repeats", INT, "", "runs of the baseline that this rests on"),
-    Column("nearest", STR, "", "the baseline's run whose figure is the median: compare with it"),
+    Column("nearest", STR, "", "the run of the baseline whose latency is closest to their mean"),
 )
 
 FRAMES = {
