@@ -47,7 +47,7 @@ def test_noise_is_what_the_repeats_of_the_baseline_show(tmp_path: Path) -> None:
     limit = STUDENT_99[2] * s * (1 + 1 / 4) ** 0.5
     mean = statistics.mean(base) + 100
     below, above = (round(mean - 100 + limit / 1000 + d, 2) for d in (-0.1, 0.1))
-    runs |= {"m_new_r0": run(below), "m_new_r1": run(above), "m_new_r2": run(170)}  # type: ignore[arg-type]
+    runs |= {"m_new_r0": run(below), "m_new_r1": run(above), "m_new_r2": run(170)}
     found = sk.regressions(archived(tmp_path, runs), {"commit": "old"}, by=["model"])
     rows = latency(found)
     assert {name: row["change"] for name, row in rows.items()} == {

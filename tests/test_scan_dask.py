@@ -35,9 +35,9 @@ def test_a_cluster_that_loses_a_worker_half_way_gives_the_same_tables(
     folder = folder_of(tmp_path / "in", 10)
     (folder / "bad.json").write_bytes(CORRUPT)
     sources = [folder, fixture_path("graph_step")]
-    measures = ["summary", "tklqt", slowly]
+    measures: list[str | sk.Measure] = ["summary", "tklqt", slowly]
     workers = list(client.run(os.getpid).values())
-    killed = []
+    killed: list[int] = []
 
     def kill(done: int, of: int) -> None:
         if done >= of // 3 and not killed:
