@@ -15,7 +15,7 @@ from skiptrace.errors import SkiptraceError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code, 0 mostly, or 2 where the trace or call is at fault."""
+    """Run the command; returns its exit code: 2 where the trace or the call is at fault."""
     arguments = _parser().parse_args(one_trace.trace_apart(sys.argv[1:] if argv is None else argv))
     told = warnings.showwarning
     try:
