@@ -9,7 +9,10 @@ import pytest
 
 import skiptrace as sk
 
-LAZY = ("networkx", "rich", "zstandard", "matplotlib", "pandas", "pyarrow")
+LAZY = (
+    "networkx", "rich", "zstandard", "matplotlib", "pandas", "pyarrow", "fsspec", "distributed",
+    "dask", "cloudpickle", "multiprocessing", "concurrent.futures.process",
+)  # fmt: skip
 
 
 def run(code: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
@@ -58,8 +58,13 @@ class Record:
 
     def write(self, store: Store) -> None:
         """Make it hold."""
-        data = orjson.dumps(self, option=orjson.OPT_SORT_KEYS, default=list)
-        store.write(record_name(self.source), data)
+        ordered = replace(  # whatever was measured first
+            self,
+            load=dict(sorted(self.load.items())),
+            tables=dict(sorted(self.tables.items())),
+            failures=sorted(self.failures, key=lambda failure: failure.measure or ""),
+        )
+        store.write(record_name(self.source), orjson.dumps(ordered, default=list))
 
     @classmethod
     def parse(cls, data: bytes) -> Record:

@@ -44,7 +44,7 @@ class Job:
     @property
     def basis(self) -> str:
         """What all tables of the trace rest on beside its content."""
-        return digest(RESULTS, self.labels, self.load)
+        return digest(RESULTS, list(self.labels.items()), self.load)
 
     @property
     def identity(self) -> str:
