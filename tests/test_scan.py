@@ -443,9 +443,9 @@ def test_a_column_that_every_table_has_is_a_failure(tmp_path: Path) -> None:
         return len(trace.ops)
 
     said = scan(source, tmp_path / "out", [ranked, number]).archive.failures.collect()
-    assert said["measure"].to_list() == ["ranked", "number"]
-    assert "'rank'" in said["message"][0]
-    assert "returned a int" in said["message"][1]
+    assert said["measure"].to_list() == ["number", "ranked"]
+    assert "returned a int" in said["message"][0]
+    assert "'rank'" in said["message"][1]
 
 
 def test_a_folder_with_something_else_is_not_used(tmp_path: Path) -> None:
