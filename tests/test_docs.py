@@ -132,6 +132,17 @@ def test_columns_that_the_glossary_explains_exist() -> None:
     assert [n for n in named if n not in columns] == []
 
 
+def test_how_far_predictions_are_off_is_what_was_measured() -> None:
+    measured = page("validation").partition("## The same run without a profiler")[2]
+    medians = re.findall(r"^`([cg]pu)`:\n\nMedian error ([\d.]+)%", measured, re.MULTILINE)[:2]
+    said = re.search(
+        r"holds a step it was (\S+) % off in the\s+median,.*?, (\S+) %", page("limits")
+    )
+    assert said is not None
+    assert dict(medians).keys() == {"cpu", "gpu"}
+    assert [float(f"{float(x):.2g}") for _, x in medians] == [float(x) for x in said.groups()]
+
+
 def test_the_docs_are_built_without_network() -> None:
     conf = (DOCS / "conf.py").read_text(encoding="utf-8")
     assert re.findall(r"intersphinx|https?://", conf) == []
