@@ -39,10 +39,16 @@ from skiptrace.predict.profiler_cost import Cost, ProfilerCost
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.predict.whatif import WhatIf, whatif
+from skiptrace.show import plots as plot
 from skiptrace.show.annotate import annotate
 
 Trace.save = _save  # type: ignore[method-assign]
 Trace.__sub__ = _subtract  # type: ignore[method-assign]
+Sweep.plot = plot.sweep  # type: ignore[assignment,method-assign]
+WhatIf.plot = plot.whatif  # type: ignore[assignment,method-assign]
+Diff.plot = plot.diff  # type: ignore[assignment,method-assign]
+Fusion.plot = plot.fusion  # type: ignore[assignment,method-assign]
+QueueDepth.plot = plot.queue_depth  # type: ignore[assignment,method-assign]
 
 __all__ = [
     "Comparison",
@@ -86,6 +92,7 @@ __all__ = [
     "load_ranks",
     "memory",
     "ops",
+    "plot",
     "predict_transition",
     "queue_depth",
     "sm_efficiency",

@@ -9,7 +9,9 @@ import pytest
 
 import skiptrace as sk
 
-LAZY = ("networkx", "rich", "zstandard", "matplotlib", "pandas", "pyarrow")
+LAZY = (
+    "altair", "vl_convert", "networkx", "rich", "zstandard", "matplotlib", "pandas", "pyarrow",
+)  # fmt: skip
 
 
 def run(code: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -60,6 +61,11 @@ class Diff:
         """Latency after less latency before; None where either has none."""
         before, after = self.steps["il_ns"]
         return None if before is None or after is None else int(after - before)
+
+    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+
+        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+            """A chart of it: `skiptrace.plot.diff`."""
 
 
 def diff(before: Trace, after: Trace) -> Diff:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -34,6 +34,11 @@ class Fusion:
     ranking: pl.DataFrame
     """Repeated candidates worth a look, longest forms only, by the host time they would save; their
     figures are those of fusing each alone."""
+
+    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+
+        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+            """A chart of it: `skiptrace.plot.fusion`."""
 
 
 def fusion(

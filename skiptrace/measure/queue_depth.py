@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,11 @@ class QueueDepth:
     """A row each time the depth of a stream's queue changes, by device, stream and time."""
     streams: pl.DataFrame
     """A row a stream: how long its queue was empty, full and blocking, and how deep it was."""
+
+    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+
+        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+            """A chart of it: `skiptrace.plot.queue_depth`."""
 
 
 def queue_depth(trace: Trace, *, limit: int = QUEUE_LIMIT) -> QueueDepth:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, cpu_count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -53,6 +53,11 @@ class Sweep:
     transition: Transitions
     name: str
     """Name of the parameter."""
+
+    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+
+        def plot(self, value: str = "tklqt", *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+            """A chart of it: `skiptrace.plot.sweep`."""
 
 
 def sweep(

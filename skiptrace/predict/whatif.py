@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -46,6 +46,11 @@ class WhatIf:
     """What the prediction takes for granted, in words."""
     changed: bool
     """Whether the trace has anything that the changes apply to."""
+
+    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+
+        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+            """A chart of it: `skiptrace.plot.whatif`."""
 
 
 def whatif(  # noqa: PLR0913  one keyword for each change
