@@ -22,6 +22,7 @@ from skiptrace.show.report import Report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = [name for name in sk.__all__ if isinstance(getattr(sk, name), FunctionType)]
+PLOTS = [f"plot.{name}" for name in sk.plot.__all__]
 METHODS = ["save"]
 """Methods of a trace that have a page of their own."""
 SECTIONS = (
@@ -63,7 +64,8 @@ def test_every_page_of_a_verb_says_what_it_means_costs_and_cannot_tell(path: Pat
 
 
 @pytest.mark.parametrize(
-    "name", [*VERBS, "Trace.step", "Trace.between", "Trace.args", "Trace.save"]
+    "name",
+    [*VERBS, "Trace.step", "Trace.between", "Trace.args", "Trace.save", *PLOTS],
 )
 def test_docstrings_are_complete(name: str) -> None:
     function: Any = sk
@@ -84,7 +86,8 @@ def test_docstrings_are_complete(name: str) -> None:
 def test_the_api_page_has_every_public_name() -> None:
     text = page("api")
     listed = re.findall(r"auto(?:function|class|exception|module):: ([\w.]+)", text)
-    assert {n.rpartition(".")[2] for n in listed} >= set(sk.__all__)
+    assert {n.rpartition(".")[2] for n in listed} >= set(sk.__all__) - {"plot"}
+    assert {n for n in listed if ".plot." in n} == {f"skiptrace.{name}" for name in PLOTS}
     errors = {
         n
         for n, c in vars(sk.errors).items()
