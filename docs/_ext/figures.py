@@ -1,8 +1,8 @@
 """Charts of the docs, drawn while they are built: the directive ``{plot}``.
 
-Its argument is an expression of a chart over `sk`, ``load`` and ``load_ranks``, which take the name of a fixture;
-its content is the caption. So readers see what the library draws, and no drawing is kept in the
-repository.
+Its argument is an expression of a chart over `sk`, and over ``load`` and ``load_ranks``, which take
+the name of a fixture; its content is the caption. So readers see what the library draws, and no
+drawing is kept in the repository.
 """
 
 from __future__ import annotations
