@@ -86,9 +86,10 @@ class Rest:
         """Whether an event may go on so: JSON without a key that is wanted."""
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
-        if middle not in self._seen:
-            self._seen[middle] = self._is_plain(middle)
-        return self._seen[middle]
+        known = self._seen.get(middle)
+        if known is None:
+            known = self._seen[middle] = self._is_plain(middle)
+        return known
 
     def _is_plain(self, middle: bytes) -> bool:
         if middle[:1] not in b",} \t\r\n":
