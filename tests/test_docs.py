@@ -15,6 +15,7 @@ import pytest
 
 import skiptrace as sk
 from skiptrace import cli
+from skiptrace.archive.save import save
 from skiptrace.model.health import MEANINGS
 from skiptrace.model.schema import FRAMES
 from skiptrace.model.schema.column import ACTIVITIES
@@ -23,8 +24,9 @@ from skiptrace.show.report import Report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = [name for name in sk.__all__ if isinstance(getattr(sk, name), FunctionType)]
-METHODS = ["save"]
-"""Methods of a trace that have a page of their own."""
+PLOTS = [f"plot.{name}" for name in sk.plot.__all__]
+METHODS = {"save": save}
+"""Methods of a trace that have a page of their own, and what they call."""
 SECTIONS = (
     "## Definition", "## Edge cases", "## Cost", "## What it cannot tell", "## References",
 )  # fmt: skip
@@ -49,11 +51,11 @@ def pages() -> list[Path]:
 @pytest.mark.parametrize("name", [*VERBS, *METHODS])
 def test_every_verb_has_a_page_with_its_call(name: str) -> None:
     text = page(f"verbs/{name}")
-    owner, called = (sk.Trace, "trace") if name in METHODS else (sk, "sk")
-    parameters = list(inspect.signature(getattr(owner, name)).parameters)
+    called, function = ("trace", METHODS[name]) if name in METHODS else ("sk", getattr(sk, name))
+    parameters = list(inspect.signature(function).parameters)[name in METHODS :]
     calls = re.findall(rf"```python\n{called}\.{name}\((.*)\)\n```", text)
     assert len(calls) == 1
-    assert re.findall(r"(?:^|, )([a-z]\w*)", calls[0]) == [p for p in parameters if p != "self"]
+    assert re.findall(r"(?:^|, )([a-z]\w*)", calls[0]) == parameters
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.stem)
@@ -72,11 +74,12 @@ def test_every_page_of_a_verb_says_what_it_means_costs_and_cannot_tell(path: Pat
 
 
 @pytest.mark.parametrize(
-    "name", [*VERBS, "Trace.step", "Trace.between", "Trace.args", "Trace.save"]
+    "name",
+    [*VERBS, "Trace.step", "Trace.between", "Trace.args", *METHODS, *PLOTS],
 )
 def test_docstrings_are_complete(name: str) -> None:
-    function: Any = sk
-    for part in name.split("."):
+    function: Any = METHODS.get(name, sk)
+    for part in () if name in METHODS else name.split("."):
         function = getattr(function, part)
     text = inspect.getdoc(function) or ""
     headings = re.findall(r"^(\w[\w ]*)\n-+$", text, re.MULTILINE)
@@ -91,22 +94,33 @@ def test_docstrings_are_complete(name: str) -> None:
 
 
 def names_of_the_api_page() -> list[str]:
-    return re.findall(r"auto(?:function|class|exception|module):: ([\w.]+)", page("api"))
+    """What it documents, as reached from the package: ``load``, ``errors.ReadError``."""
+    names, module = [], ""
+    for directive, name in re.findall(r"\.\. (currentmodule|auto\w+):: ([\w.]+)", page("api")):
+        if directive == "currentmodule":
+            module = name
+        else:
+            full = name if name.startswith("skiptrace.") else f"{module}.{name}"
+            names.append(full.removeprefix("skiptrace."))
+    return names
 
 
 def test_the_api_page_has_every_public_name_once_and_no_other() -> None:
+    def classes(module: Any, base: type) -> set[str]:
+        found = {n: c for n, c in vars(module).items() if inspect.isclass(c)}
+        return {n for n, c in found.items() if issubclass(c, base)}
+
+    hooks = {n for n, f in vars(sk.torch).items() if inspect.isfunction(f) and n[0] != "_"}
+    hooks -= {"load"}
     listed = names_of_the_api_page()
     assert len(listed) == len(set(listed))
-    errors = {
-        n
-        for n, c in vars(sk.errors).items()
-        if inspect.isclass(c) and issubclass(c, sk.errors.SkiptraceError)
-    }
-    assert errors <= set(listed)
-    assert {n.removeprefix("skiptrace.") for n in listed} == {
-        *sk.__all__,
-        *errors,
-        *("model.meta.Meta", "thresholds"),  # reached through a trace; what results rest on
+    assert set(listed) == {
+        *(n for n in sk.__all__ if n != "plot"),
+        *PLOTS,
+        *(f"errors.{n}" for n in classes(sk.errors, sk.errors.SkiptraceError)),
+        *(f"torch.{n}" for n in hooks | {"Profile"}),
+        *("model.meta.Meta", "archive.save.save"),  # reached through a trace
+        "thresholds",  # what results rest on
     }
 
 
