@@ -50,7 +50,7 @@ def test_every_public_name_is_in_the_list(api: Any) -> None:
         assert any(line.startswith(f"skiptrace.{name}") for line in lines), name
     assert "skiptrace.Trace.step(self, key: int | str) -> Trace" in lines
     assert "skiptrace.Diff.change_ns: property" in lines
-    assert any(line.startswith("skiptrace.Trace.save(self: Trace, path: ") for line in lines)
+    assert any(line.startswith("skiptrace.Trace.save(self, path: ") for line in lines)
     assert "skiptrace.Fusion.savings: pl.DataFrame" in lines
     assert "skiptrace.errors.StepError: class of SkiptraceError, LookupError" in lines
     assert any(line.startswith("skiptrace.torch.on_trace_ready(folder: ") for line in lines)
