@@ -15,7 +15,6 @@ import pytest
 
 import skiptrace as sk
 from skiptrace import cli
-from skiptrace.archive.save import save
 from skiptrace.model.health import MEANINGS
 from skiptrace.model.schema import FRAMES
 from skiptrace.model.schema.column import ACTIVITIES
@@ -25,7 +24,7 @@ from skiptrace.show.report import Report
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = [name for name in sk.__all__ if isinstance(getattr(sk, name), FunctionType)]
 PLOTS = [f"plot.{name}" for name in sk.plot.__all__]
-METHODS = {"save": save}
+METHODS = {"save": sk.Trace.save}
 """Methods of a trace that have a page of their own, and what they call."""
 SECTIONS = (
     "## Definition", "## Edge cases", "## Cost", "## What it cannot tell", "## References",
