@@ -70,6 +70,8 @@ class Diff:
     else:
         plot = later("show.plots:diff")
 
+    _repr_html_ = later("show.notebook:diff_html")
+
 
 def diff(before: Trace, after: Trace) -> Diff:
     """What changed between two traces of one workload, and which part of the latency that is.

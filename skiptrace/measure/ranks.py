@@ -17,6 +17,7 @@ import polars as pl
 from skiptrace.errors import NoTraceError, RanksError, TraceWarning, UnknownKeyError
 from skiptrace.errors.files import MANIFEST
 from skiptrace.measure import comms
+from skiptrace.model.later import later
 from skiptrace.model.load import load
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import CLOCK_SPREAD
@@ -49,6 +50,8 @@ class Ranks:
     def __repr__(self) -> str:
         inside = "\n".join(f"  {rank}: {trace!r}" for rank, trace in self.traces.items())
         return f"<Ranks of {len(self.traces)}:\n{inside}>"
+
+    _repr_html_ = later("show.notebook:ranks_html")
 
     def __getitem__(self, rank: int) -> Trace:
         """The trace of a rank."""

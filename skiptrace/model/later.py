@@ -8,7 +8,7 @@ from typing import Any
 
 
 def later(place: str) -> Callable[..., Any]:
-    """The method that passes its object to the function at a place, such as ``show.plots:sweep``."""
+    """The method that passes its object to the function at a place, as ``show.plots:sweep``."""
     module, name = place.split(":")
 
     def method(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  whatever that takes

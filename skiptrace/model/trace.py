@@ -261,6 +261,8 @@ class Trace:
         save = later("archive.save:save")
         __sub__ = later("measure.diff:subtract")
 
+    _repr_html_ = later("show.notebook:trace_html")
+
 
 def _build_index(frames: Trace | Whole) -> Index:
     return Index(

@@ -62,6 +62,8 @@ class Sweep:
     else:
         plot = later("show.plots:sweep")
 
+    _repr_html_ = later("show.notebook:sweep_html")
+
 
 def sweep(
     traces: Points | str | PathLike[str],

@@ -55,6 +55,8 @@ class WhatIf:
     else:
         plot = later("show.plots:whatif")
 
+    _repr_html_ = later("show.notebook:whatif_html")
+
 
 def whatif(  # noqa: PLR0913  one keyword for each change
     trace: Trace,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+NAME_WIDTH = 60
+"""Characters of a name in a table."""
 _UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
 
 
@@ -33,3 +37,21 @@ def shorten(text: str | None, width: int) -> str:
         return text
     head = (width - 1) * 2 // 3
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def label(column: str) -> str:
+    """What a table calls a column: its cells have their units with them."""
+    return column.removesuffix("_ns").removesuffix("_share").replace("_", " ")
+
+
+def cell(column: str, value: Any) -> str:  # noqa: ANN401  the cell of any column
+    """A cell of a table: columns that end in ``_ns`` as durations, shares as percentages."""
+    if value is None:
+        return "-"
+    if column.endswith("_ns"):
+        return duration(round(value))
+    if column.endswith("_share"):
+        return percent(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else shorten(str(value), NAME_WIDTH)
