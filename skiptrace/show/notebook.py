@@ -167,12 +167,12 @@ def _recorded(trace: Trace) -> str:
         "operators": trace.ops, "calls": trace.calls, "launches": trace.launches,
         "works": trace.work, "steps": trace.steps,
     }  # fmt: skip
-    parts = [f"{what}: {len(frame):,}" for what, frame in counts.items()]
+    parts = [f"{what} {len(frame):,}" for what, frame in counts.items()]
     devices = trace.work["device"].unique().sort().head(4)
     names = dict.fromkeys(trace.meta.devices[d] for d in devices if d in trace.meta.devices)
     where = f", on {', '.join(shorten(name, 40) for name in names)}" if names else ""
     window = f" The window [{trace.window[0]}, {trace.window[1]}) ns." if trace.window else ""
-    return f"{_name(trace.meta.source)}. {', '.join(parts)}{where}.{window} Trace {trace.grade}."
+    return f"{_name(trace.meta.source)}: {', '.join(parts)}{where}.{window} Trace {trace.grade}."
 
 
 def _by_latency(steps: pl.DataFrame, latency: str) -> pl.DataFrame:
