@@ -9,14 +9,18 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from skiptrace.cli import one_trace, several_traces
+from skiptrace.cli import archives, one_trace, several_traces
 from skiptrace.cli.command import Commands
 from skiptrace.errors import SkiptraceError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 2 where the trace or the call is at fault."""
-    arguments = _parser().parse_args(one_trace.trace_apart(sys.argv[1:] if argv is None else argv))
+    given, parser = sys.argv[1:] if argv is None else argv, _parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(one_trace.trace_apart(given))
     told = warnings.showwarning
     try:
         warnings.showwarning = _warn
@@ -47,4 +51,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser)
     one_trace.add_to(commands)
     several_traces.add_to(commands)
+    archives.add_to(commands)
     return parser

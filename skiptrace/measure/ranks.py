@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
@@ -19,6 +19,7 @@ from skiptrace.errors.files import MANIFEST
 from skiptrace.measure import comms
 from skiptrace.model.later import later
 from skiptrace.model.load import load
+from skiptrace.model.steps import Steps
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import CLOCK_SPREAD
 
@@ -51,7 +52,8 @@ class Ranks:
         inside = "\n".join(f"  {rank}: {trace!r}" for rank, trace in self.traces.items())
         return f"<Ranks of {len(self.traces)}:\n{inside}>"
 
-    _repr_html_ = later("show.notebook:ranks_html")
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").ranks_html(self))
 
     def __getitem__(self, rank: int) -> Trace:
         """The trace of a rank."""
@@ -140,6 +142,11 @@ def over_ranks(verb: Verb[P]) -> Callable[Concatenate[Trace | Ranks, P], pl.Data
 
 def load_ranks(
     source: str | os.PathLike[str] | Iterable[RankSource] | Mapping[int, RankSource],
+    *,
+    steps: Steps | None = None,
+    without: Collection[str] = (),
+    window: tuple[int, int] | None = None,
+    repair: bool = True,
 ) -> Ranks:
     """Load the traces of several ranks of one run as one set.
 
@@ -148,6 +155,8 @@ def load_ranks(
     source
         A folder: every ``.json``, ``.json.gz`` and ``.json.zst`` and every saved trace in it; or
         paths and traces; or a mapping rank -> path or trace.
+    steps, without, window, repair
+        As for `load`, of every path; traces that are given stay as they are.
 
     Returns
     -------
@@ -160,10 +169,16 @@ def load_ranks(
     RanksError
         No trace at all, one whose rank is not to be told, two of one rank, or traces whose headers
         disagree on the number of ranks.
-    ReadError
+    ReadError, StepError
         As `load`.
     """
-    loaded = dict(_given(source))
+
+    def loading(one: RankSource) -> Trace:
+        if isinstance(one, Trace):
+            return one
+        return load(one, steps=steps, without=without, window=window, repair=repair)
+
+    loaded = _given(source, loading)
     worlds = {
         rank: trace.meta.world_size
         for rank, trace in loaded.items()
@@ -176,6 +191,7 @@ def load_ranks(
 
 def _given(
     source: str | os.PathLike[str] | Iterable[RankSource] | Mapping[int, RankSource],
+    loading: Callable[[RankSource], Trace],
 ) -> dict[int, Trace]:
     if isinstance(source, Mapping):
         if not source:
@@ -184,13 +200,13 @@ def _given(
             number: object = rank  # whatever the caller really gave
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
                 raise RanksError.no_number(rank)
-        return {rank: _load(one) for rank, one in source.items()}
+        return {rank: loading(one) for rank, one in source.items()}
     paths = _inside(Path(source)) if isinstance(source, (str, os.PathLike)) else list(source)
     if not paths:
         raise RanksError.empty(source)
     loaded: dict[int, Trace] = {}
     for one in paths:
-        trace = _load(one)
+        trace = loading(one)
         rank = rank_of(trace)
         if rank is None:
             raise RanksError.no_rank(trace.meta.source)
@@ -208,10 +224,6 @@ def _inside(folder: Path) -> list[RankSource]:
         for path in sorted(folder.iterdir())
         if (path / MANIFEST).is_file() or (path.is_file() and _TRACES.search(path.name))
     ]
-
-
-def _load(one: RankSource) -> Trace:
-    return one if isinstance(one, Trace) else load(one)
 
 
 def rank_of(trace: Trace) -> int | None:

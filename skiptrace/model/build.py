@@ -101,7 +101,8 @@ def _steps(events: Events, wanted: Steps | pl.DataFrame | None) -> pl.DataFrame:
     hosts = [events.annotations, events.named_steps]
     if wanted is not None:
         hosts.append(events.ops)
-    steps = find_steps(pl.concat(hosts), wanted, events.annotations["name"])
+    labelled = events.annotations if len(events.annotations) else events.ops
+    steps = find_steps(pl.concat(hosts), wanted, labelled["name"])
     return one_step(*events.span) if steps.is_empty() else steps
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 
 import polars as pl
 
-from skiptrace.errors import ReadError, StepError
+from skiptrace.errors import ReadError, StepError, TraceWarning
 from skiptrace.model import categories as cats
 from skiptrace.model.build import Origin, build_trace
 from skiptrace.model.events import split_by_role
@@ -76,6 +77,11 @@ def load(
     StepError
         `steps` matches nothing, a window does not end after it starts, or the source is a saved
         folder, which has its steps.
+
+    Warns
+    -----
+    TraceWarning
+        No event has a category of `without`; nothing of the host starts in `window`.
     """
     if isinstance(source, (str, os.PathLike)) and (folder := Path(source)).is_dir():
         if steps is not None:
@@ -87,7 +93,7 @@ def load(
             _refuse_repaired(saved, str(folder))
         if progress:
             progress("read", 1.0)
-        return saved if window is None else saved.between(*window)
+        return saved if window is None else _window(saved, window, _span(saved))
     origin = Source.of(source)
     selection = select(without, window)
     read = read_parts(origin, progress, selection, repair=repair)
@@ -96,7 +102,37 @@ def load(
     trace = _build(assemble(read.parts), read, origin, selection, steps)
     if progress:
         progress("link", 1.0)
-    return trace if window is None else trace.between(*window)
+    return trace if window is None else _window(trace, window, selection.span)
+
+
+def _window(trace: Trace, window: tuple[int, int], span: tuple[int, int] | None) -> Trace:
+    """The window of a trace; a warning that says which times there are, where it has no host."""
+    part = trace.between(*window)
+    if all(frame.is_empty() for frame in (part.ops, part.calls, part.annotations, part.python)):
+        low, high = window
+        times = (
+            "it has no times" if span is None else f"its times go from {span[0]} to {span[1]} ns"
+        )
+        TraceWarning.issue(
+            f"{trace.meta.source}: nothing of the host starts in the window [{low}, {high}) ns; "
+            f"{times}."
+        )
+    return part
+
+
+def _unmet(selection: Selection, raw: RawEvents, source: str) -> list[str]:
+    """Categories to leave out that no event has; a warning of each, a slip of the pen maybe."""
+    unmet = sorted(selection.without - selection.met)
+    read = raw.frame(["cat"])["cat"].drop_nulls().unique().to_list() if unmet else []
+    known = sorted({*read, *selection.met})
+    for name in unmet:
+        close = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        TraceWarning.issue(
+            f"{source}: without={name!r} leaves nothing out: no event has that category.{hint} "
+            f"It has {', '.join(known) or 'none'}."
+        )
+    return unmet
 
 
 def _refuse_repaired(saved: Trace, folder: str) -> None:
@@ -121,11 +157,13 @@ def _build(
     findings.add_faults(read.faults)
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
+    unmet = _unmet(selection, raw, source.name)
     writer = translate(raw)
     findings.add("other_writer", int(writer is not None), detail=str(writer))
     events = split_by_role(raw)
     findings.add("left_out", raw.left_out, raw.events)
-    unmet = sorted(selection.without - selection.met)
+    needed = sorted(filter(cats.NEEDED.fullmatch, selection.met))
+    findings.add("needed_left_out", len(needed), detail=", ".join(needed))
     findings.add("without_nothing", len(unmet), len(selection.without), detail=", ".join(unmet))
     count, first, categories = events.not_understood
     findings.add("not_understood", count, raw.events, first, ", ".join(categories))
@@ -137,3 +175,13 @@ def _build(
     }
     meta = build_meta(source.name, raw.events, read.header, threads)
     return build_trace(events, findings, Origin(source, meta, frozenset(raw.mentions)), wanted)
+
+
+def _span(trace: Trace) -> tuple[int, int] | None:
+    """From when to when the events of a trace go; None where it has none."""
+    frames = (trace.ops, trace.calls, trace.work, trace.annotations, trace.python)
+    end = pl.col("start_ns") + pl.col("dur_ns")
+    times = pl.concat(frame.select("start_ns", end=end) for frame in frames)
+    if times.is_empty():
+        return None
+    return int(times["start_ns"].min()), int(times["end"].max())  # type: ignore[arg-type]

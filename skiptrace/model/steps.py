@@ -38,7 +38,7 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None, labels: pl.Series) ->
     wanted
         What the caller asked for; None means ``ProfilerStep#N``.
     labels
-        Names of annotations, for the error where nothing is found.
+        Names of annotations or operators, for the error where nothing is found.
     """
     if wanted is None:
         found = _outermost(events.filter(pl.col("name").str.contains(STEP_NAME)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import polars as pl
 
 from skiptrace.model.health import DOUBTFUL, weighty
 from skiptrace.show.text import duration, percent, shorten
-from skiptrace.thresholds import BUSY
+from skiptrace.thresholds import BUSY, DOUBT_SHARE, LOST_SHARE
 
 ADVICE = {
     "profiler": "the profiler itself: record less, or fewer steps",
@@ -68,19 +69,35 @@ def verdict_sentence(verdict: pl.DataFrame, by_step: pl.DataFrame, health: pl.Da
     return f"{_VERDICTS[row['verdict']]}{steps}: {row['because']}."
 
 
-def caution_sentence(verdict: str | None, health: pl.DataFrame) -> str:
-    """What the verdict rests on where figures are missing or may be wrong; else nothing."""
+def caution_sentence(verdict: str | None, health: pl.DataFrame, unlinked: float) -> str:
+    """What verdict and advice rest on where figures are missing or may be wrong; else nothing.
+
+    `unlinked` is the share of the device time in the steps of work without a launch.
+    """
+    kind = pl.col("kind")
     found = weighty(health).filter(
-        (pl.col("kind") != "no_device_work")  # the verdict says that
-        & ((pl.col("severity") == "error") | pl.col("kind").is_in(list(DOUBTFUL)))
+        (kind != "no_device_work")  # the verdict says that
+        & (
+            (pl.col("severity") == "error")
+            | kind.is_in([*DOUBTFUL, "needed_left_out"])
+            | ((kind == "launch_without_work") & (pl.col("share") >= LOST_SHARE))
+        )
     )
-    if found.is_empty():
-        return ""
-    what = "damaged" if (found["severity"] == "error").any() else "doubtful"
-    lead = f"The trace is {what}" if verdict is None else f"The verdict rests on a {what} trace"
     kinds = [f"{count:,} {kind}" for kind, count in found.select("kind", "count").rows()]
+    if kinds:
+        kinds[0] += f" ({found['meaning'][0]})"
+    if unlinked >= DOUBT_SHARE:
+        kinds.insert(0, f"{percent(unlinked)} of the device time in the steps is of work whose "
+                        "launch is not recorded")  # fmt: skip
+    if not kinds:
+        return ""
+    is_damaged = (found["severity"] == "error").any()
+    what = "damaged" if is_damaged else "doubtful" if len(found) else "cut"
+    lead = (
+        f"The trace is {what}" if verdict is None else f"Verdict and advice rest on a {what} trace"
+    )
     more = f"; also {', '.join(kinds[1:3])}" + (" and more" if len(kinds) > 3 else "")
-    return f"{lead}: {kinds[0]} ({found['meaning'][0]}){more if kinds[1:] else ''}."
+    return f"{lead}: {kinds[0]}{more if kinds[1:] else ''}."
 
 
 def advice_sentences(
@@ -130,3 +147,12 @@ def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int, mark:
         f"between works has the cause '{top['cause']}'{most}. "
         f"What to do: {ADVICE[top['cause']]}."
     )
+
+
+def change_in_words(change: str) -> str:
+    """A change of `advise` as a person would say it after "with"."""
+    if change.startswith("remove_syncs='"):
+        return f"no wait in {change.removeprefix('remove_syncs=').strip(chr(39))}"
+    words = TAKEN_OUT.get(change, change).replace("remove_syncs=True", "no wait")
+    words = re.sub(r"^fuse (\d+ kernels)", r"\1 fused into one", words)
+    return words.replace("cuda_graph=True", "the step as a CUDA graph")

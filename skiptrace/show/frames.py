@@ -12,6 +12,8 @@ from rich.text import Text
 
 from skiptrace.show.text import cell, label
 
+NAME_WIDTH = 60
+
 
 def print_frame(console: Console, title: str, frame: pl.DataFrame, rows: int = 20) -> None:
     """A frame under a title, cut after `rows` rows, which it says."""
@@ -22,7 +24,7 @@ def print_frame(console: Console, title: str, frame: pl.DataFrame, rows: int = 2
         justify: Literal["left", "right"] = "right" if number else "left"
         table.add_column(label(name), justify=justify, overflow="fold", no_wrap=not folds)
     for row in frame.head(rows).iter_rows(named=True):
-        table.add_row(*(Text(cell(name, value)) for name, value in row.items()))
+        table.add_row(*(Text(cell(name, value, NAME_WIDTH)) for name, value in row.items()))
     print_table(console, title, table, len(frame) - rows)
 
 

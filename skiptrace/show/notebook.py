@@ -20,6 +20,7 @@ from skiptrace.measure.ranks import Ranks
 from skiptrace.measure.summary import figures
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import verdicts
+from skiptrace.predict.doubts import unlinked_share
 from skiptrace.predict.sweep import Sweep
 from skiptrace.predict.whatif import WhatIf
 from skiptrace.show.advice import caution_sentence, verdict_sentence
@@ -28,6 +29,8 @@ from skiptrace.show.text import cell, shorten
 
 ROWS = 8
 """Rows of a table; of more steps the shortest, the median and the longest are shown."""
+NAME = 60
+"""Characters of a name."""
 POINTS = 20
 """Rows of a sweep."""
 
@@ -81,7 +84,7 @@ def trace_html(trace: Trace) -> Iterator[str]:
     steps = figures(trace, "step", None, host_of(trace))
     by_step, verdict = (verdicts(trace, steps, by, None) for by in ("step", "trace"))
     yield _head(verdict_sentence(verdict, by_step, trace.health))
-    yield _note(caution_sentence(verdict["verdict"].item(), trace.health))
+    yield _note(caution_sentence(verdict["verdict"].item(), trace.health, unlinked_share(trace)))
     steps = steps.join(
         by_step.select("step", "verdict", "queue_share"), on="step", how="left",
         maintain_order="left",
@@ -211,7 +214,7 @@ def _table(
 
 
 def _td(side: str, column: str, value: Any) -> str:  # noqa: ANN401  the cell of any column
-    return f'<td style="{_CELL}{side}{_RULE}">{html.escape(cell(column, value))}</td>'
+    return f'<td style="{_CELL}{side}{_RULE}">{html.escape(cell(column, value, NAME))}</td>'
 
 
 def _head(text: str) -> str:

@@ -48,8 +48,9 @@ def print_whatif(found: WhatIf, console: Console) -> None:
     console.print(Text(whatif_sentence(found)))
     if found.frame.is_empty():
         return
-    if not found.changed and found.assumptions:
-        console.print(Text(f"Nothing changes: {'; '.join(found.assumptions)}."))
+    if not found.changed:
+        why = "; ".join(found.assumptions) or "no change was asked for"
+        console.print(Text(f"Nothing changes: {why}."))
     else:
         for line in found.assumptions:
             console.print(Text(f"Assumed: {line}."))
