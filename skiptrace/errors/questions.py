@@ -43,6 +43,13 @@ class NoTraceError(SkiptraceError, TypeError):
         }.get(kind, "sk.load(path) makes one" if wanted == "Trace" else "sk.load_ranks(folder)")
         return cls(f"{verb} takes a {wanted}, got a {kind}: {hint}.")
 
+    @classmethod
+    def no_result(cls, given: object, names: Iterable[str]) -> NoTraceError:
+        """What `to_dict` was given that has no dictionary."""
+        kind = type(given).__name__
+        hint = " (its own to_dicts() makes rows of it)" if kind == "DataFrame" else ""
+        return cls(f"to_dict takes one of {', '.join(names)}, got a {kind}{hint}.")
+
 
 class RulesError(SkiptraceError, ValueError):
     """Rules that sort kernels into classes, and cannot."""
@@ -83,7 +90,7 @@ class StepError(SkiptraceError, LookupError):
         shown = ", ".join(sorted(set(examples))[:8])
         return cls(
             f"steps={pattern!r} matches no annotation or operator of the trace"
-            + (f"; its annotations are, for example: {shown}." if shown else ", which has none.")
+            + (f"; it has, for example: {shown}." if shown else ", which has none.")
         )
 
     @classmethod

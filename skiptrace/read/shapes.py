@@ -283,6 +283,8 @@ class _Shape:
 
     def meet(self, text: bytes, kind: str) -> Field | None:
         """Take the next token; the field that it is, None if it is none."""
+        if not self.open and text != b"{" and kind != "space":
+            raise _NoTemplateError  # what an event is compared with may be anything
         if kind in ("space", "mark"):
             self._mark(text)
             return None
