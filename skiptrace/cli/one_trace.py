@@ -17,6 +17,7 @@ from skiptrace.show import results
 from skiptrace.show.annotate import annotate
 from skiptrace.show.listing import LISTINGS, listing_dict, print_listing
 from skiptrace.show.report import build_report
+from skiptrace.show.to_dict import to_dict
 
 
 def add_to(commands: Commands) -> None:
@@ -104,7 +105,7 @@ def _listing(arguments: argparse.Namespace) -> None:
 def _fusion(arguments: argparse.Namespace) -> None:
     found = fusion(loaded(arguments), across_sync=arguments.across_sync)
     if arguments.json:
-        return write_json(results.fusion_dict(found))
+        return write_json(to_dict(found))
     return results.print_fusion(found, console())
 
 
@@ -114,7 +115,7 @@ def _whatif(arguments: argparse.Namespace) -> None:
         warnings.filterwarnings("ignore", "nothing changes", TraceWarning)
         found = _predicted(trace, arguments)
     if arguments.json:
-        return write_json(results.whatif_dict(found))
+        return write_json(to_dict(found))
     return results.print_whatif(found, console())
 
 

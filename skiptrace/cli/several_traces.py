@@ -20,6 +20,7 @@ from skiptrace.model.load import load
 from skiptrace.predict.compare_sweeps import compare_sweeps
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.show import results, several
+from skiptrace.show.to_dict import to_dict
 
 
 def add_to(commands: Commands) -> None:
@@ -47,7 +48,7 @@ def add_to(commands: Commands) -> None:
 def _sweep(arguments: argparse.Namespace) -> None:
     found = _swept(arguments.pattern, arguments.by)
     if arguments.json:
-        return write_json(results.sweep_dict(found))
+        return write_json(to_dict(found))
     return results.print_sweep(found, console())
 
 
@@ -61,7 +62,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         raise SweepError.repeated_name(names)
     found = compare_sweeps({name: _swept(pattern) for name, _, pattern in named})
     if arguments.json:
-        return write_json(results.comparison_dict(found))
+        return write_json(to_dict(found))
     return results.print_comparison(found, console())
 
 
@@ -70,7 +71,7 @@ def _ranks(arguments: argparse.Namespace) -> None:
     source = given[0] if len(given) == 1 and Path(given[0]).is_dir() else given
     ranks = load_ranks(source, **load_options(arguments))
     if arguments.json:
-        return write_json(several.ranks_dict(ranks))
+        return write_json(to_dict(ranks))
     return several.print_ranks(ranks, console())
 
 
@@ -78,7 +79,7 @@ def _diff(arguments: argparse.Namespace) -> None:
     paths, options = (arguments.before, arguments.after), load_options(arguments)
     found = diff(*(load(path, **options) for path in paths))
     if arguments.json:
-        return write_json(several.diff_dict(found))
+        return write_json(to_dict(found))
     return several.print_diff(found, console())
 
 

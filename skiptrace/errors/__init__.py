@@ -2,6 +2,7 @@
 
 from skiptrace.errors.base import MissingDependencyError, SkiptraceError, TraceWarning
 from skiptrace.errors.files import ReadError, SaveError
+from skiptrace.errors.frames import FramesError
 from skiptrace.errors.questions import (
     FloorError,
     NoTraceError,
@@ -13,6 +14,7 @@ from skiptrace.errors.several import RanksError, SweepError
 
 __all__ = [
     "FloorError",
+    "FramesError",
     "MissingDependencyError",
     "NoTraceError",
     "RanksError",

@@ -70,6 +70,14 @@ class ReadError(SkiptraceError):
         )
 
     @classmethod
+    def no_iterable(cls, kind: str) -> ReadError:
+        """Something else where events are wanted."""
+        return cls(
+            f"from_events() takes an iterable of events, each a dict, and got a {kind}: a whole "
+            "document, a path or bytes is what load() takes."
+        )
+
+    @classmethod
     def source_changed(cls, source: str, reason: str) -> ReadError:
         """Arguments asked for, and the file is no longer the one that was loaded."""
         return cls(
@@ -143,8 +151,8 @@ class SaveError(SkiptraceError):
     def no_source(cls, folder: str) -> SaveError:
         """A saved trace has frames, not its file's text."""
         return cls(
-            f"{folder}: a saved trace has no text to write again. Load the trace file itself, and "
-            "annotate that."
+            f"{folder}: a trace that was saved or made of frames has no text to write again. Load "
+            "the trace file itself, and annotate that."
         )
 
     @classmethod

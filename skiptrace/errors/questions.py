@@ -35,6 +35,13 @@ class NoTraceError(SkiptraceError, TypeError):
         }.get(kind, "sk.load(path) makes one" if wanted == "Trace" else "sk.load_ranks(folder)")
         return cls(f"{verb} takes a {wanted}, got a {kind}: {hint}.")
 
+    @classmethod
+    def no_result(cls, given: object, names: Iterable[str]) -> NoTraceError:
+        """What `to_dict` was given that has no dictionary."""
+        kind = type(given).__name__
+        hint = " (its own to_dicts() makes rows of it)" if kind == "DataFrame" else ""
+        return cls(f"to_dict takes one of {', '.join(names)}, got a {kind}{hint}.")
+
 
 class RulesError(SkiptraceError, ValueError):
     """Rules that sort kernels into classes, and cannot."""

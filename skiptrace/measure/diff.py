@@ -14,6 +14,7 @@ from skiptrace.measure.ops import self_times
 from skiptrace.measure.pairing import Pairs, call_paths, pair
 from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import names_of
+from skiptrace.model.later import later
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import (
@@ -62,10 +63,12 @@ class Diff:
         before, after = self.steps["il_ns"]
         return None if before is None or after is None else int(after - before)
 
-    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+    if TYPE_CHECKING:
 
         def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
             """A chart of it: `skiptrace.plot.diff`."""
+    else:
+        plot = later("show.plots:diff")
 
 
 def diff(before: Trace, after: Trace) -> Diff:

@@ -48,9 +48,9 @@ def check_trace(trace: object, verb: str) -> None:
 
 def warn_once(trace: Trace, kind: str, message: str) -> None:
     """Warn of a kind of doubt, if no verb has yet warned of it in this recording."""
-    if kind in trace.whole.warned:
+    mine = object()
+    if trace.whole.warned.setdefault(kind, mine) is not mine:  # of threads, one is first
         return
-    trace.whole.warned.add(kind)
     TraceWarning.issue(f"{trace.meta.source}: {message}")
 
 

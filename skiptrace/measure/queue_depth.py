@@ -11,6 +11,7 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Ints, overlap, union
 from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.model.later import later
 from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.breakdowns import QUEUE_DEPTH, QUEUE_STREAMS
 from skiptrace.model.schema.column import conform
@@ -27,10 +28,12 @@ class QueueDepth:
     streams: pl.DataFrame
     """A row a stream: how long its queue was empty, full and blocking, and how deep it was."""
 
-    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+    if TYPE_CHECKING:
 
         def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
             """A chart of it: `skiptrace.plot.queue_depth`."""
+    else:
+        plot = later("show.plots:queue_depth")
 
 
 def queue_depth(trace: Trace, *, limit: int = QUEUE_LIMIT) -> QueueDepth:

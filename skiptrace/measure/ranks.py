@@ -41,6 +41,12 @@ class Ranks:
     traces: Mapping[int, Trace]
     """Rank -> trace, in order of rank."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "traces", MappingProxyType(dict(self.traces)))
+
+    def __reduce__(self) -> tuple[type[Ranks], tuple[dict[int, Trace]]]:
+        return Ranks, (dict(self.traces),)
+
     def __repr__(self) -> str:
         inside = "\n".join(f"  {rank}: {trace!r}" for rank, trace in self.traces.items())
         return f"<Ranks of {len(self.traces)}:\n{inside}>"
@@ -176,7 +182,7 @@ def load_ranks(
     }
     if len(set(worlds.values())) > 1:
         raise RanksError.worlds(worlds)
-    return Ranks(MappingProxyType(dict(sorted(loaded.items()))))
+    return Ranks(dict(sorted(loaded.items())))
 
 
 def _given(

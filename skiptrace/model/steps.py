@@ -62,6 +62,13 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None, labels: pl.Series) ->
     return _unique_names(pl.concat(frames).sort("start_ns", -pl.col("dur_ns"), "id"))
 
 
+def given_steps(steps: pl.DataFrame) -> pl.DataFrame:
+    """Steps that came as a frame, in time order, with unique names; of equal starts in its own."""
+    if is_one_step(steps):
+        return conform(steps, STEPS)
+    return _unique_names(conform(steps, STEPS).sort("start_ns", maintain_order=True))
+
+
 def one_step(start: int, end: int) -> pl.DataFrame:
     """The one step of a trace without steps."""
     return pl.DataFrame(

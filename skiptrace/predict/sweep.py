@@ -16,6 +16,7 @@ import polars as pl
 
 from skiptrace.errors import SweepError, TraceWarning
 from skiptrace.measure.summary import summary
+from skiptrace.model.later import later
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
 from skiptrace.model.rounding import mean_of
@@ -54,10 +55,12 @@ class Sweep:
     name: str
     """Name of the parameter."""
 
-    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+    if TYPE_CHECKING:
 
         def plot(self, value: str = "tklqt", *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
             """A chart of it: `skiptrace.plot.sweep`."""
+    else:
+        plot = later("show.plots:sweep")
 
 
 def sweep(

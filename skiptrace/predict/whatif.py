@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import TraceWarning, UnknownKeyError
+from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import WHATIF
 from skiptrace.model.trace import Trace
@@ -47,10 +48,12 @@ class WhatIf:
     changed: bool
     """Whether the trace has anything that the changes apply to."""
 
-    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what draws comes later
+    if TYPE_CHECKING:
 
         def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
             """A chart of it: `skiptrace.plot.whatif`."""
+    else:
+        plot = later("show.plots:whatif")
 
 
 def whatif(  # noqa: PLR0913  one keyword for each change

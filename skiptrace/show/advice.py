@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 
 from skiptrace.model.health import DOUBTFUL, weighty
@@ -26,6 +28,24 @@ ADVICE = {
     "unknown": "launched outside the recording: record a longer window",
 }
 """Cause of idle time -> what to do about it."""
+
+TAKEN_OUT = {
+    "python": "no time in Python between operators",
+    "python before this operator": "no time in Python before this operator",
+    "operator": "no time in this operator",
+    "alloc": "no allocation",
+    "dataloader": "input at no cost",
+    "dependency": "no wait for another stream",
+}
+"""Causes that were taken out, in words."""
+
+Mark = Callable[[str], str]
+"""Writes a name that the trace gives, at a length that fits a sentence."""
+
+
+def _plain(name: str) -> str:
+    return shorten(name, 80)
+
 
 _VERDICTS = {"cpu": "CPU-bound", "gpu": "GPU-bound", "balanced": "Balanced"}
 
@@ -81,14 +101,14 @@ def caution_sentence(verdict: str | None, health: pl.DataFrame, unlinked: float)
 
 def advice_sentences(
     verdict: str | None, steps: pl.DataFrame, idle: pl.DataFrame, behind: pl.DataFrame,
-    kernels: pl.DataFrame, lead_ns: int,
+    kernels: pl.DataFrame, lead_ns: int, mark: Mark = _plain,
 ) -> str:  # fmt: skip
     """What to do: about the device where it is the limit, else about the largest idle cause."""
     if verdict is None:
         return ""
     il = int((steps["il_ns"] * steps["devices"]).sum())
     if int(steps["gpu_idle_ns"].sum()) <= (1 - BUSY) * il:
-        return _limit(kernels, steps)
+        return _limit(kernels, steps, mark)
     between = int(idle["idle_ns"].sum())
     if lead_ns > between:
         return (
@@ -96,16 +116,14 @@ def advice_sentences(
             f"{duration(between)} between works: look at what the host does before its first "
             "launch, or record several steps in a row."
         )
-    return _largest_cause(idle, behind, between) if between else ""
+    return _largest_cause(idle, behind, between, mark) if between else ""
 
 
-def _limit(kernels: pl.DataFrame, steps: pl.DataFrame) -> str:
+def _limit(kernels: pl.DataFrame, steps: pl.DataFrame, mark: Mark) -> str:
     top = kernels.row(0, named=True) if len(kernels) else None
     share = percent(int(steps["gpu_idle_ns"].sum()) / max(int(steps["il_ns"].sum()), 1))
     what = (
-        f"{percent(top['time_share'])} of its kernel time is {shorten(top['kernel'], 80)}. "
-        if top
-        else ""
+        f"{percent(top['time_share'])} of its kernel time is {mark(top['kernel'])}. " if top else ""
     )
     return (
         f"The device is the limit: {what}What to do: faster or fewer kernels, or a faster device; "
@@ -113,13 +131,14 @@ def _limit(kernels: pl.DataFrame, steps: pl.DataFrame) -> str:
     )
 
 
-def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int) -> str:
+def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int, mark: Mark) -> str:
     top = idle.row(0, named=True)
     first = behind.filter(pl.col("cause") == top["cause"]).row(0, named=True)
     parts = (first["root_op"], first["op"], first["python"])
-    where = " > ".join(dict.fromkeys(part for part in parts if part))
-    place = f"before {first['next_op']}" if first["next_op"] else f"at {where}" if where else ""
-    call = f" ({first['call']})" if first["call"] else ""
+    where = " > ".join(mark(part) for part in dict.fromkeys(parts) if part)
+    place = f"before {mark(first['next_op'])}" if first["next_op"] else ""
+    place = place or (f"at {where}" if where else "")
+    call = f" ({mark(first['call'])})" if first["call"] else ""
     part = percent(first["idle_ns"] / top["idle_ns"]) if top["idle_ns"] else "-"
     most = f", {part} of that {place}{call}" if place else ""
     return (
