@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from skiptrace.show import plots as plot
     from skiptrace.show.annotate import annotate
     from skiptrace.show.describe import describe
+    from skiptrace.show.page.report import report
     from skiptrace.show.to_dict import to_dict
 
 _WHERE = {
@@ -92,6 +93,7 @@ _WHERE = {
     "predict.whatif": "WhatIf whatif",
     "show.annotate": "annotate",
     "show.describe": "describe",
+    "show.page.report": "report",
     "show.to_dict": "to_dict",
 }
 """Module -> the public names that are imported from it, as above."""
@@ -161,6 +163,7 @@ __all__ = [
     "plot",
     "predict_transition",
     "queue_depth",
+    "report",
     "sm_efficiency",
     "step_time",
     "stragglers",

@@ -38,10 +38,14 @@ class Commands:
         added.set_defaults(run=run)
         return added
 
-    def add_for_trace(self, name: str, run: Run, what: str) -> argparse.ArgumentParser:
-        """Add a command on one trace, with the options that say what of it to load."""
+    def add_for_trace(
+        self, name: str, run: Run, what: str, *, nargs: str | None = None
+    ) -> argparse.ArgumentParser:
+        """Add a command on a trace, with the options that say what of it to load."""
         added = self.add(name, run, what)
-        added.add_argument("trace", metavar="TRACE", help="a .json, .json.gz or .json.zst trace")
+        added.add_argument(
+            "trace", metavar="TRACE", nargs=nargs, help="a .json, .json.gz or .json.zst trace"
+        )
         added.add_argument("--step", metavar="K", help="one step alone: its number or its name")
         add_load_options(added)
         return added
@@ -83,12 +87,12 @@ def load_options(arguments: argparse.Namespace) -> LoadOptions:
     }
 
 
-def loaded(arguments: argparse.Namespace) -> Trace:
-    """Load the trace that the arguments name, and the step of it that they ask for."""
-    path = Path(arguments.trace)
+def loaded(arguments: argparse.Namespace, source: str | None = None) -> Trace:
+    """Load the trace that the arguments name (or `source`), and the step that they ask for."""
+    path = Path(source or arguments.trace)
     large = path.is_file() and path.stat().st_size >= LARGE
     with bar(shown=large) as update:
-        trace = load(arguments.trace, **load_options(arguments), progress=update)
+        trace = load(str(path), **load_options(arguments), progress=update)
     key = arguments.step
     if key is None:
         return trace

@@ -21,6 +21,14 @@ class UnknownKeyError(SkiptraceError, ValueError):
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         return cls(f"unknown {what} {given!r}.{hint} Valid: {shown or 'none'}.")
 
+    @classmethod
+    def without_output(cls, traces: int) -> UnknownKeyError:
+        """Several traces for a report in the terminal."""
+        return cls(
+            f"a report of {traces} traces compares them in a file: give one, -o report.html. "
+            "In the terminal skiptrace diff compares two."
+        )
+
 
 class NoTraceError(SkiptraceError, TypeError):
     """Something else where a trace, or a set of ranks, is wanted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import polars as pl
@@ -146,3 +147,12 @@ def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int, mark:
         f"between works has the cause '{top['cause']}'{most}. "
         f"What to do: {ADVICE[top['cause']]}."
     )
+
+
+def change_in_words(change: str) -> str:
+    """A change of `advise` as a person would say it after "with"."""
+    if change.startswith("remove_syncs='"):
+        return f"no wait in {change.removeprefix('remove_syncs=').strip(chr(39))}"
+    words = TAKEN_OUT.get(change, change).replace("remove_syncs=True", "no wait")
+    words = re.sub(r"^fuse (\d+ kernels)", r"\1 fused into one", words)
+    return words.replace("cuda_graph=True", "the step as a CUDA graph")
