@@ -24,7 +24,7 @@ from skiptrace.show.report import Report
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = [name for name in sk.__all__ if isinstance(getattr(sk, name), FunctionType)]
 PLOTS = [f"plot.{name}" for name in sk.plot.__all__]
-METHODS = ["save"]
+METHODS = {"save": sk.Trace.save}
 """Methods of a trace that have a page of their own."""
 SECTIONS = (
     "## Definition", "## Edge cases", "## Cost", "## What it cannot tell", "## References",
@@ -50,11 +50,11 @@ def pages() -> list[Path]:
 @pytest.mark.parametrize("name", [*VERBS, *METHODS])
 def test_every_verb_has_a_page_with_its_call(name: str) -> None:
     text = page(f"verbs/{name}")
-    owner, called = (sk.Trace, "trace") if name in METHODS else (sk, "sk")
-    parameters = list(inspect.signature(getattr(owner, name)).parameters)
+    called, function = ("trace", METHODS[name]) if name in METHODS else ("sk", getattr(sk, name))
+    parameters = list(inspect.signature(function).parameters)[name in METHODS :]
     calls = re.findall(rf"```python\n{called}\.{name}\((.*)\)\n```", text)
     assert len(calls) == 1
-    assert re.findall(r"(?:^|, )([a-z]\w*)", calls[0]) == [p for p in parameters if p != "self"]
+    assert re.findall(r"(?:^|, )([a-z]\w*)", calls[0]) == parameters
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.stem)
@@ -74,11 +74,11 @@ def test_every_page_of_a_verb_says_what_it_means_costs_and_cannot_tell(path: Pat
 
 @pytest.mark.parametrize(
     "name",
-    [*VERBS, "Trace.step", "Trace.between", "Trace.args", "Trace.save", *PLOTS],
+    [*VERBS, "Trace.step", "Trace.between", "Trace.args", *METHODS, *PLOTS],
 )
 def test_docstrings_are_complete(name: str) -> None:
-    function: Any = sk
-    for part in name.split("."):
+    function: Any = METHODS.get(name, sk)
+    for part in () if name in METHODS else name.split("."):
         function = getattr(function, part)
     text = inspect.getdoc(function) or ""
     headings = re.findall(r"^(\w[\w ]*)\n-+$", text, re.MULTILINE)
@@ -118,7 +118,8 @@ def test_the_api_page_has_every_public_name_once_and_no_other() -> None:
         *PLOTS,
         *(f"errors.{n}" for n in classes(sk.errors, sk.errors.SkiptraceError)),
         *(f"torch.{n}" for n in hooks | {"Profile"}),
-        *("model.meta.Meta", "thresholds"),  # reached through a trace; what results rest on
+        "model.meta.Meta",  # reached through a trace
+        "thresholds",  # what results rest on
     }
 
 
