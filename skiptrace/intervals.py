@@ -6,13 +6,12 @@ none empty, each interval half-open ``[start, end)``. Every function is exact an
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Intervals: TypeAlias = tuple[Ints, Ints]
 
 EMPTY: Intervals = (np.empty(0, np.int64), np.empty(0, np.int64))

@@ -35,6 +35,9 @@ CLOCK_SPREAD = 0.1
 DOUBT_SHARE = 0.01
 """A finding of less than this share of the events that could have it makes no figure doubtful."""
 
+LOST_SHARE = 0.1
+"""A verdict says that the recording is cut where at least this share of launches has no work."""
+
 LONG_CALL = 50_000
 """A launch's call of more than this many ns is an outlier."""
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import skiptrace as sk
 from skiptrace.measure.activity import HOST, thread_activities
-from skiptrace.measure.behaviour import host_of
 
 LAST = 24
 THREADS = [(1, 1), (1, 2), (1, 3), (2, 1)]
@@ -90,7 +89,7 @@ def test_each_nanosecond_is_in_the_first_activity_that_holds(
     spans: list[Span], ranges: list[tuple[int, int]]
 ) -> None:
     trace = sk.load(events_of(spans))
-    found = thread_activities(trace, host_of(trace))
+    found = thread_activities(trace)
     launching = {s[1] for s in spans if s[0] == "launch"}
     assert set(found) == {THREADS[which] for which in launching}
     lows, highs = np.array(ranges, np.int64).reshape(-1, 2).T

@@ -217,7 +217,7 @@ def test_what_cannot_be_written_is_an_error_and_leaves_no_file(tmp_path: Path) -
     with pytest.raises(SaveError, match="cannot be written"):
         sk.annotate(trace, tmp_path / "no" / "folder.json")
     trace.save(tmp_path / "saved")
-    with pytest.raises(SaveError, match="a saved trace has no text"):
+    with pytest.raises(SaveError, match="saved or made of frames has no text"):
         sk.annotate(sk.load(tmp_path / "saved"), tmp_path / "a.json")
     damaged = sk.load(json.dumps(events()).encode()[:-40])
     with pytest.raises(SaveError, match="the file is damaged"):

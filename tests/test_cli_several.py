@@ -91,3 +91,34 @@ def test_annotate_writes_the_file_and_says_where(
     told = json.loads(said(capsys, "annotate", PAIR[0], out, "--step", "3", "--json"))
     assert told == {"schema": "skiptrace.annotate/1", "path": out}
     assert "it is the trace itself" in said(capsys, "annotate", out, out, code=2)
+
+
+def test_options_of_loading_hold_for_every_trace(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    told = json.loads(said(capsys, "diff", *PAIR, "--without", "cpu_op", "--json"))
+    found = sk.diff(*(sk.load(path, without=["cpu_op"]) for path in PAIR))
+    assert (told["ops"], told["split"]) == ([], found.split.to_dicts())
+    told = json.loads(said(capsys, "ranks", *TP, "--without", "cpu_op", "--json"))
+    ranks = sk.load_ranks(TP, without=["cpu_op"])
+    assert told["boundedness"] == sk.boundedness(ranks).to_dicts()
+    assert all(trace.ops.is_empty() for trace in ranks.traces.values())
+    start = sk.load(TP[0]).steps["start_ns"][0]
+    ranks = sk.load_ranks(TP, window=(start, start + 100_000), steps=None)
+    assert {trace.window for trace in ranks.traces.values()} == {(start, start + 100_000)}
+    cut = tmp_path / "rank0.json"
+    cut.write_text('[{"ph": "X", "name": "a", "ts": 1, "dur": 1, "cat": "cpu_op"}, {"ph"')
+    assert "lost_event" in said(capsys, "ranks", str(cut), "--strict", code=2)
+    assert "lost_event" in said(capsys, "diff", str(cut), str(cut), "--strict", code=2)
+
+
+def test_no_command_is_told_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, code=2)
+    assert text.startswith("usage: skiptrace")
+    assert "report" in text
+    assert "what changed from one trace to another" in text
+
+
+def test_whatif_of_nothing_says_that_nothing_was_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "whatif", PAIR[0])
+    assert "Nothing changes: no change was asked for." in text

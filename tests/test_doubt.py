@@ -19,7 +19,7 @@ from skiptrace.show.report import build_report
 from skiptrace.show.terminal import print_report
 
 SOUND: list[Event] = [
-    op("a", 0, 100),
+    op("a", 0, 100, **{"Input Dims": [[1]]}),
     *(call("c", 10 * i, 1, i + 1) for i in range(12)),
     *(kernel(10 * i + 4, 2, i + 1) for i in range(12)),
 ]
@@ -103,11 +103,11 @@ CLOCKS = (
     ("events", "caution"),
     [
         (SOUND, ""),
-        ([*SOUND, LOST], f"The verdict rests on a damaged trace: {TIMELESS}."),
-        ([*SOUND, *SKEWED], f"The verdict rests on a doubtful trace: {CLOCKS}."),
+        ([*SOUND, LOST], f"Verdict and advice rest on a damaged trace: {TIMELESS}."),
+        ([*SOUND, *SKEWED], f"Verdict and advice rest on a doubtful trace: {CLOCKS}."),
         (
             [*SOUND, *SKEWED, LOST],
-            f"The verdict rests on a damaged trace: {TIMELESS}; also 1 negative_launch_time.",
+            f"Verdict and advice rest on a damaged trace: {TIMELESS}; also 1 negative_launch_time.",
         ),
         ([op("a", 0, 1), LOST], f"The trace is damaged: {TIMELESS}."),
         ([op("a", 0, 1)], ""),

@@ -66,7 +66,7 @@ CASES: dict[str, tuple[Callable[[Path], object], type, type, tuple[str, ...]]] =
     ),
     "steps of a bare trace": (
         lambda _: sk.load([op("a", 1, 1)], steps="x"), errors.StepError, LookupError,
-        ("steps='x'", "none"),
+        ("steps='x'", "for example: a"),
     ),
     "no window": (
         lambda _: sk.load(TRACE).between(9, 5), errors.StepError, LookupError,

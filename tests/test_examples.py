@@ -163,6 +163,24 @@ def test_predictions_stand_beside_what_was_measured() -> None:
         "before": 1000.0, "after": 800.0}}  # fmt: skip
 
 
+# --- inside_a_profiler.py -------------------------------------------------------------------------
+
+
+def test_an_example_inside_a_profiler(tmp_path: Path) -> None:
+    if importlib.util.find_spec("torch") is None:
+        done = run("inside_a_profiler", "--out", tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "needs PyTorch" in done.stderr
+        return
+    done = run("inside_a_profiler", "--out", tmp_path, "--steps", 6, "--active", 1)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "rank0_step3.json.gz", "rank0_step6.json.gz",
+    ]  # fmt: skip
+    assert "rank0_step6.json.gz: nothing ran on a device" in done.stdout
+    assert "aten::addmm" in done.stdout
+
+
 # --- reproduce_paper.py ---------------------------------------------------------------------------
 
 

@@ -70,6 +70,7 @@ CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
     "named_tid": ([op("a", 1, 1, tid="main"), op("b", 2, 1, tid="main")], 2, 0, 2),
     "not_understood": ([op("a", 1, 1), event("new", "n", 1, 1), event(None, "n", 1, 1)], 2, 1, 3),
     "left_out": ([op("a", 1, 1), event("other", "b", 1, 1)], 1, None, 2),
+    "needed_left_out": ([op("a", 1, 1), call("c", 2, 1), event("other", "b", 1, 1)], 2, None, None),
     "without_nothing": ([op("a", 1, 1)], 2, None, 2),
     "duplicate_event": ([op("a", 1, 1), op("a", 1, 1), op("a", 1, 2), op("a", 1, 1)], 2, 1, 4),
     "no_device_work": ([op("a", 1, 1)], 1, None, None),
@@ -150,7 +151,10 @@ CASES: dict[str, tuple[list[Any], int, int | None, int | None]] = {
 @pytest.mark.parametrize("kind", sorted(set(MEANINGS) - set(FAULTS)))
 def test_each_kind_is_found_as_often_as_it_occurs(kind: str) -> None:
     events, count, example, of = CASES[kind]
-    without = {"left_out": ["other"], "without_nothing": ["other", "another"]}.get(kind, [])
+    without = {
+        "left_out": ["other"], "without_nothing": ["other", "another"],
+        "needed_left_out": ["cpu_op", "cuda_runtime", "other"],
+    }.get(kind, [])  # fmt: skip
     row = sk.load(events, without=without).health.filter(kind=kind).row(0, named=True)
     assert (row["count"], row["example"]) == (count, example)
     assert row["share"] == (None if of is None else count / of)

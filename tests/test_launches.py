@@ -58,3 +58,14 @@ def test_a_floor_may_be_any_time_that_adds_up(value: int) -> None:
 def test_a_floor_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(FloorError):
         sk.tklqt(ONE, floor=value)
+
+
+def test_a_floor_is_of_launches_onto_an_idle_device_alone() -> None:
+    """Pairs of launches: the second of each waits behind a long work; so does the first work."""
+    events = [kernel(0, 5)]
+    for i in range(12):
+        at, pair = 1000 * (i + 1), (2 * i + 1, 2 * i + 2)
+        events += [call("cudaLaunchKernel", at + 2 * n, 1, pair[n]) for n in (0, 1)]
+        events += [kernel(at + 3 + i % 3, 500, pair[0]), kernel(at + 600 + i, 5, pair[1])]
+    floors = sk.load(events).whole.floors
+    assert (floors.ns["kernel"], floors.source["kernel"]) == (4000, "median")

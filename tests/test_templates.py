@@ -193,3 +193,13 @@ def test_numbers_beyond_64_bits_that_all_events_share_read_alike(where: str, num
     rest = json.dumps({k: v for k, v in args.items() if k not in ("pid", "tid")})[1:-1]
     other = {where: number} if where in ("pid", "tid") else {}
     agree([event(i, rest, **other) for i in range(40)])
+
+
+@pytest.mark.parametrize("odd", ["]}", "}", ",", "1", ', {"a": 1}', '"'])
+def test_an_event_may_be_compared_with_anything(odd: str) -> None:
+    one = event(1, launched(1)).encode()
+    assert [len(learn(one, [other])) for other in (one, one + odd.encode(), odd.encode())] == [
+        2,
+        2,
+        1,
+    ]

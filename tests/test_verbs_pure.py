@@ -1,10 +1,9 @@
-"""Verbs leave their input as it was, print nothing, and answer the same, from threads too."""
+"""Verbs leave their input as it was, print nothing, and answer the same."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, fields
 from functools import partial
 from typing import Any
@@ -118,15 +117,6 @@ def test_load_leaves_decoded_events_as_they_were() -> None:
     given = list(events())
     sk.load(given)
     assert given == list(events())
-
-
-def test_four_threads_at_once_get_what_one_gets() -> None:
-    trace = loaded()
-    alone = [verb(trace) for verb in VERBS.values()]
-    fresh = loaded()
-    with ThreadPoolExecutor(4) as pool:
-        rounds = list(pool.map(lambda _: [verb(fresh) for verb in VERBS.values()], range(8)))
-    assert all(equal(a, b) for found in rounds for a, b in zip(found, alone, strict=True))
 
 
 def test_a_trace_is_frozen() -> None:

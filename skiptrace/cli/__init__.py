@@ -15,8 +15,12 @@ from skiptrace.errors import SkiptraceError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 2 where the trace or the call is at fault."""
-    arguments = _parser().parse_args(one_trace.trace_apart(sys.argv[1:] if argv is None else argv))
+    """Run the command; returns the exit code: 0, or 2 where the trace or the call is at fault."""
+    given, parser = sys.argv[1:] if argv is None else argv, _parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(one_trace.trace_apart(given))
     told = warnings.showwarning
     try:
         warnings.showwarning = _warn

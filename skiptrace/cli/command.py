@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from skiptrace.errors import MissingDependencyError
 from skiptrace.model.load import load
@@ -38,40 +38,61 @@ class Commands:
         added.set_defaults(run=run)
         return added
 
-    def add_for_trace(self, name: str, run: Run, what: str) -> argparse.ArgumentParser:
-        """Add a command on one trace, with the options that say what of it to load."""
+    def add_for_trace(
+        self, name: str, run: Run, what: str, *, nargs: str | None = None
+    ) -> argparse.ArgumentParser:
+        """Add a command on a trace, with the options that say what of it to load."""
         added = self.add(name, run, what)
-        added.add_argument("trace", metavar="TRACE", help="a .json, .json.gz or .json.zst trace")
+        added.add_argument(
+            "trace", metavar="TRACE", nargs=nargs, help="a .json, .json.gz or .json.zst trace"
+        )
         added.add_argument("--step", metavar="K", help="one step alone: its number or its name")
-        added.add_argument(
-            "--steps", metavar="PATTERN", help="what a step is, such as 'execute_*' (an annotation)"
-        )
-        added.add_argument(
-            "--without", metavar="CATEGORY", action="append", default=[],
-            help="a category to leave out, such as python_function; may be repeated",
-        )  # fmt: skip
-        added.add_argument(
-            "--window", metavar=("START", "END"), nargs=2, type=int, help="load these ns alone"
-        )
-        added.add_argument(
-            "--strict", action="store_true", help="an error at the first fault, not a repair"
-        )
+        add_load_options(added)
         return added
 
 
-def loaded(arguments: argparse.Namespace) -> Trace:
-    """Load the trace that the arguments name, and the step of it that they ask for."""
-    path = Path(arguments.trace)
+def add_load_options(added: argparse.ArgumentParser) -> None:
+    """Add the options that say what of a trace to load."""
+    added.add_argument(
+        "--steps", metavar="PATTERN", help="what a step is, such as 'execute_*' (an annotation)"
+    )
+    added.add_argument(
+        "--without", metavar="CATEGORY", action="append", default=[],
+        help="a category to leave out, such as python_function; may be repeated",
+    )  # fmt: skip
+    added.add_argument(
+        "--window", metavar=("START", "END"), nargs=2, type=int, help="load these ns alone"
+    )
+    added.add_argument(
+        "--strict", action="store_true", help="an error at the first fault, not a repair"
+    )
+
+
+class LoadOptions(TypedDict):
+    """What `load` and `load_ranks` are told beside the source."""
+
+    steps: str | None
+    without: list[str]
+    window: tuple[int, int] | None
+    repair: bool
+
+
+def load_options(arguments: argparse.Namespace) -> LoadOptions:
+    """What the options of `add_load_options` say."""
+    return {
+        "steps": arguments.steps,
+        "without": arguments.without,
+        "window": tuple(arguments.window) if arguments.window else None,
+        "repair": not arguments.strict,
+    }
+
+
+def loaded(arguments: argparse.Namespace, source: str | None = None) -> Trace:
+    """Load the trace that the arguments name (or `source`), and the step that they ask for."""
+    path = Path(source or arguments.trace)
     large = path.is_file() and path.stat().st_size >= LARGE
     with bar(shown=large) as update:
-        trace = load(
-            arguments.trace,
-            steps=arguments.steps,
-            without=arguments.without,
-            window=tuple(arguments.window) if arguments.window else None,
-            repair=not arguments.strict,
-            progress=update,
-        )
+        trace = load(str(path), **load_options(arguments), progress=update)
     key = arguments.step
     if key is None:
         return trace

@@ -6,6 +6,7 @@ import argparse
 import os
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from skiptrace.cli.command import Commands, console, loaded, write_json
 from skiptrace.errors import TraceWarning, UnknownKeyError
@@ -16,13 +17,21 @@ from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.show import results
 from skiptrace.show.annotate import annotate
 from skiptrace.show.listing import LISTINGS, listing_dict, print_listing
+from skiptrace.show.page.report import report as write_page
 from skiptrace.show.report import build_report
+from skiptrace.show.to_dict import to_dict
 
 
 def add_to(commands: Commands) -> None:
     """Declare the commands of this file."""
     add = commands.add_for_trace
-    report = add("report", _report, "verdict, idle time and its causes, launch cost")
+    report = add("report", _report, "verdict, idle time and its causes, launch cost", nargs="+")
+    report.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="an HTML file to write; several TRACEs are compared",
+    )
     report.add_argument("--floor", metavar="NS", type=int, help="launch floor in nanoseconds")
     chains = add("fusion", _fusion, "chains of kernels that always follow each other")
     chains.add_argument(
@@ -78,13 +87,34 @@ def _add_whatif(commands: Commands) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    report = build_report(loaded(arguments), floor=arguments.floor)
+    sources = arguments.trace
+    if arguments.output is not None:
+        return _page(arguments, sources)
+    if len(sources) > 1:
+        raise UnknownKeyError.without_output(len(sources))
+    report = build_report(loaded(arguments, sources[0]), floor=arguments.floor)
     if arguments.json:
         return write_json(report.to_dict())
     where = console()
     from skiptrace.show.terminal import print_report
 
     return print_report(report, where)
+
+
+def _page(arguments: argparse.Namespace, sources: Sequence[str]) -> None:
+    traces = {name: loaded(arguments, path) for name, path in _named(sources).items()}
+    written = str(write_page(traces, arguments.output, floor=arguments.floor))
+    if arguments.json:
+        return write_json({"schema": "skiptrace.page/1", "path": written})
+    print(written)
+    return None
+
+
+def _named(sources: Sequence[str]) -> dict[str, str]:
+    """Each trace by its file's name, or by its path where two have one name."""
+    names = [Path(source).name.partition(".json")[0] for source in sources]
+    given = sources if len(set(names)) < len(names) else names
+    return dict(zip(given, sources, strict=True))
 
 
 def _listing(arguments: argparse.Namespace) -> None:
@@ -104,7 +134,7 @@ def _listing(arguments: argparse.Namespace) -> None:
 def _fusion(arguments: argparse.Namespace) -> None:
     found = fusion(loaded(arguments), across_sync=arguments.across_sync)
     if arguments.json:
-        return write_json(results.fusion_dict(found))
+        return write_json(to_dict(found))
     return results.print_fusion(found, console())
 
 
@@ -114,7 +144,7 @@ def _whatif(arguments: argparse.Namespace) -> None:
         warnings.filterwarnings("ignore", "nothing changes", TraceWarning)
         found = _predicted(trace, arguments)
     if arguments.json:
-        return write_json(results.whatif_dict(found))
+        return write_json(to_dict(found))
     return results.print_whatif(found, console())
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from skiptrace.cli.command import Commands, bar, console, write_json
+from skiptrace.cli.command import (
+    Commands,
+    add_load_options,
+    bar,
+    console,
+    load_options,
+    write_json,
+)
 from skiptrace.errors import SweepError, UnknownKeyError
 from skiptrace.measure.diff import diff
 from skiptrace.measure.ranks import load_ranks
@@ -13,6 +20,7 @@ from skiptrace.model.load import load
 from skiptrace.predict.compare_sweeps import compare_sweeps
 from skiptrace.predict.sweep import Sweep, sweep
 from skiptrace.show import results, several
+from skiptrace.show.to_dict import to_dict
 
 
 def add_to(commands: Commands) -> None:
@@ -29,7 +37,8 @@ def add_to(commands: Commands) -> None:
     two = commands.add("diff", _diff, "what changed from one trace to another")
     two.add_argument("before", metavar="BEFORE", help="a trace")
     two.add_argument("after", metavar="AFTER", help="another")
-    two.add_argument("--steps", metavar="PATTERN", help="what a step is, as for report")
+    for added in (ranked, two):
+        add_load_options(added)
     pair = commands.add("compare", _compare, "the same sweep on several platforms")
     pair.add_argument(
         "sweeps", metavar="NAME=PATTERN", nargs="+", help="H100='h100/gpt2_b{batch}.json.gz'"
@@ -39,7 +48,7 @@ def add_to(commands: Commands) -> None:
 def _sweep(arguments: argparse.Namespace) -> None:
     found = _swept(arguments.pattern, arguments.by)
     if arguments.json:
-        return write_json(results.sweep_dict(found))
+        return write_json(to_dict(found))
     return results.print_sweep(found, console())
 
 
@@ -53,23 +62,24 @@ def _compare(arguments: argparse.Namespace) -> None:
         raise SweepError.repeated_name(names)
     found = compare_sweeps({name: _swept(pattern) for name, _, pattern in named})
     if arguments.json:
-        return write_json(results.comparison_dict(found))
+        return write_json(to_dict(found))
     return results.print_comparison(found, console())
 
 
 def _ranks(arguments: argparse.Namespace) -> None:
     given = arguments.traces
-    ranks = load_ranks(given[0] if len(given) == 1 and Path(given[0]).is_dir() else given)
+    source = given[0] if len(given) == 1 and Path(given[0]).is_dir() else given
+    ranks = load_ranks(source, **load_options(arguments))
     if arguments.json:
-        return write_json(several.ranks_dict(ranks))
+        return write_json(to_dict(ranks))
     return several.print_ranks(ranks, console())
 
 
 def _diff(arguments: argparse.Namespace) -> None:
-    before, after = (load(p, steps=arguments.steps) for p in (arguments.before, arguments.after))
-    found = diff(before, after)
+    paths, options = (arguments.before, arguments.after), load_options(arguments)
+    found = diff(*(load(path, **options) for path in paths))
     if arguments.json:
-        return write_json(several.diff_dict(found))
+        return write_json(to_dict(found))
     return several.print_diff(found, console())
 
 

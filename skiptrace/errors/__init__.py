@@ -3,6 +3,7 @@
 from skiptrace.errors.archives import ArchiveError, WorkerError
 from skiptrace.errors.base import MissingDependencyError, SkiptraceError, TraceWarning
 from skiptrace.errors.files import ReadError, SaveError
+from skiptrace.errors.frames import FramesError
 from skiptrace.errors.questions import (
     FloorError,
     NoTraceError,
@@ -15,6 +16,7 @@ from skiptrace.errors.several import RanksError, SweepError
 __all__ = [
     "ArchiveError",
     "FloorError",
+    "FramesError",
     "MissingDependencyError",
     "NoTraceError",
     "RanksError",

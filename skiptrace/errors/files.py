@@ -70,6 +70,14 @@ class ReadError(SkiptraceError):
         )
 
     @classmethod
+    def no_iterable(cls, kind: str) -> ReadError:
+        """Something else where events are wanted."""
+        return cls(
+            f"from_events() takes an iterable of events, each a dict, and got a {kind}: a whole "
+            "document, a path or bytes is what load() takes."
+        )
+
+    @classmethod
     def too_large(cls, source: str, size: int, most: int) -> ReadError:
         """A file that whoever asked does not want to be read."""
         return cls(f"{source}: {size:,} bytes, and a trace may have {most:,}. Raise max_bytes.")
@@ -153,8 +161,8 @@ class SaveError(SkiptraceError):
     def no_source(cls, folder: str) -> SaveError:
         """A saved trace has frames, not its file's text."""
         return cls(
-            f"{folder}: a saved trace has no text to write again. Load the trace file itself, and "
-            "annotate that."
+            f"{folder}: a trace that was saved or made of frames has no text to write again. Load "
+            "the trace file itself, and annotate that."
         )
 
     @classmethod

@@ -21,6 +21,14 @@ class UnknownKeyError(SkiptraceError, ValueError):
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         return cls(f"unknown {what} {given!r}.{hint} Valid: {shown or 'none'}.")
 
+    @classmethod
+    def without_output(cls, traces: int) -> UnknownKeyError:
+        """Several traces for a report in the terminal."""
+        return cls(
+            f"a report of {traces} traces compares them in a file: give one, -o report.html. "
+            "In the terminal skiptrace diff compares two."
+        )
+
 
 class NoTraceError(SkiptraceError, TypeError):
     """Something else where a trace, or a set of ranks, is wanted."""
@@ -34,6 +42,13 @@ class NoTraceError(SkiptraceError, TypeError):
             "Trace": "sk.load_ranks([...]) makes a set of traces",
         }.get(kind, "sk.load(path) makes one" if wanted == "Trace" else "sk.load_ranks(folder)")
         return cls(f"{verb} takes a {wanted}, got a {kind}: {hint}.")
+
+    @classmethod
+    def no_result(cls, given: object, names: Iterable[str]) -> NoTraceError:
+        """What `to_dict` was given that has no dictionary."""
+        kind = type(given).__name__
+        hint = " (its own to_dicts() makes rows of it)" if kind == "DataFrame" else ""
+        return cls(f"to_dict takes one of {', '.join(names)}, got a {kind}{hint}.")
 
 
 class RulesError(SkiptraceError, ValueError):
@@ -75,7 +90,7 @@ class StepError(SkiptraceError, LookupError):
         shown = ", ".join(sorted(set(examples))[:8])
         return cls(
             f"steps={pattern!r} matches no annotation or operator of the trace"
-            + (f"; its annotations are, for example: {shown}." if shown else ", which has none.")
+            + (f"; it has, for example: {shown}." if shown else ", which has none.")
         )
 
     @classmethod

@@ -19,10 +19,11 @@ from skiptrace.intervals import (
     subtract,
     union,
 )
-from skiptrace.measure.behaviour import Host, named, thread_intervals
+from skiptrace.measure.behaviour import host_of, named, thread_intervals
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread
-from skiptrace.model.trace import Trace
+from skiptrace.model.once import once
+from skiptrace.model.trace import Trace, Whole
 
 HOST = ("profiler", "sync", "alloc", "copy", "launch", "dataloader", "operator")
 """Host activities by priority; what is in none of them is ``python``."""
@@ -73,23 +74,37 @@ class ThreadActivity:
         taken = EMPTY
         for name, moments in zip(HOST, self.own, strict=True):
             if moments is not taken:
-                parts[name].append(subtract(moments, taken))
+                parts[name].append(subtract(moments, taken) if taken is not EMPTY else moments)
                 taken = moments
         last = EMPTY
         for name, (moments, _) in zip(HOST, self.others, strict=False):
             if moments is not last:
                 parts[name].append(subtract(subtract(moments, last), taken))
                 last = moments
-        return {name: merge(*moments) for name, moments in parts.items()}
+        return {
+            name: moments[0] if len(moments) == 1 else merge(*moments)
+            for name, moments in parts.items()
+        }
+
+    @property
+    def any(self) -> Intervals:
+        """The moments of all activities together."""
+        others = [moments for moments, _ in self.others[-1:]]
+        return merge(self.own[-1], *others) if others else self.own[-1]
 
 
-def thread_activities(trace: Trace, host: Host) -> dict[Thread, ThreadActivity]:
+def thread_activities(trace: Trace) -> dict[Thread, ThreadActivity]:
     """Activities of every launching thread of the recording.
 
     A thread that is outside every operator and call takes, for that time, the activity of
     another launching thread of its process that is inside one; of several the first in order.
     """
-    whole = trace.whole
+    return _activities(trace.whole)
+
+
+@once
+def _activities(whole: Whole) -> dict[Thread, ThreadActivity]:
+    host = host_of(whole)
     rows = {
         "sync": host.waits,
         "alloc": host.allocations,

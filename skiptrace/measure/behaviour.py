@@ -41,9 +41,9 @@ class Host:
     """Copies that block, by name or because they returned only after their work had ended."""
 
 
-def host_of(trace: Trace) -> Host:
+def host_of(trace: Trace | Whole) -> Host:
     """The behaviour of the launching threads over the whole recording."""
-    return _host(trace.whole)
+    return _host(trace if isinstance(trace, Whole) else trace.whole)
 
 
 @once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from skiptrace.measure.ops import self_times
 from skiptrace.measure.pairing import Pairs, call_paths, pair
 from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import names_of
+from skiptrace.model.later import later
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import (
@@ -60,6 +62,10 @@ class Diff:
         """Latency after less latency before; None where either has none."""
         before, after = self.steps["il_ns"]
         return None if before is None or after is None else int(after - before)
+
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.diff`."""
+        return later("show.plots").diff(self, width=width)
 
 
 def diff(before: Trace, after: Trace) -> Diff:

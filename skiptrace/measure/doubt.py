@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
-
 from skiptrace.errors import NoTraceError, TraceWarning
 from skiptrace.model.health import DOUBTFUL, weighty
+from skiptrace.model.modules import all_modules
 from skiptrace.model.trace import Trace
 
-_OWN = __name__.partition(".")[0]
+DIMS = "Input Dims"
+"""Argument of operators with the shapes of their inputs."""
+UNRECORDED = {
+    "python": ("Python frames", "with_stack=True"),
+    "module": ("modules", "with_modules=True or with_stack=True"),
+    "shape": ("shapes of inputs", "record_shapes=True"),
+}
+"""Key -> what it goes by, and the option of PyTorch's profiler that records it."""
 
 
 def warn_of_doubts(trace: Trace, verb: str) -> None:
@@ -43,15 +48,26 @@ def check_trace(trace: object, verb: str) -> None:
 
 def warn_once(trace: Trace, kind: str, message: str) -> None:
     """Warn of a kind of doubt, if no verb has yet warned of it in this recording."""
-    if kind in trace.whole.warned:
+    mine = object()
+    if trace.whole.warned.setdefault(kind, mine) is not mine:  # of threads, one is first
         return
-    trace.whole.warned.add(kind)
-    warnings.warn(f"{trace.meta.source}: {message}", TraceWarning, stacklevel=_levels_out())
+    TraceWarning.issue(f"{trace.meta.source}: {message}")
 
 
-def _levels_out() -> int:
-    """How many frames above `warn_of_doubts` the caller outside the package is."""
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _OWN:
-        frame, level = frame.f_back, level + 1
-    return level
+def warn_of_unrecorded(trace: Trace, key: str) -> None:
+    """Warn where what a key or verb goes by was not recorded, and say how to record it."""
+    whole = trace.whole
+    if key == "python":
+        recorded = not whole.python.is_empty()
+    elif key == "module":
+        recorded = not all_modules(whole).is_empty()
+    else:
+        recorded = DIMS in whole.mentioned
+    if not recorded and not (whole.ops.is_empty() and whole.work.is_empty()):
+        what, option = UNRECORDED[key]
+        warn_once(
+            trace,
+            f"no_{key}",
+            f"no {what} in the trace, so nothing is told by {key}: record with {option} in "
+            "torch.profiler.profile, and leave none of it out of the load.",
+        )

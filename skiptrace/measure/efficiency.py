@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
 from skiptrace.measure.known_ops import holders, known_ops
 from skiptrace.measure.peaks import PEAKS, Peak
 from skiptrace.measure.ranks import over_ranks
@@ -46,6 +46,7 @@ def efficiency(trace: Trace, *, peak: Peak | None = None) -> pl.DataFrame:
     if peak is not None and not isinstance(peak, Peak):
         raise UnknownKeyError.of("peak", peak, ["a skiptrace.Peak"])
     warn_of_doubts(trace, "efficiency")
+    warn_of_unrecorded(trace, "shape")
     ops = known_ops(trace).filter(pl.col("flops").is_not_null())
     work = trace.work.select("device", "dur_ns", "launch")
     row = holders(trace, ops["id"], work["launch"])

@@ -16,6 +16,7 @@ from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.measure.tklqt import names_of
+from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.measured import FUSION_CANDIDATES, FUSION_SAVINGS
 from skiptrace.model.trace import Trace
@@ -34,6 +35,10 @@ class Fusion:
     ranking: pl.DataFrame
     """Repeated candidates worth a look, longest forms only, by the host time they would save; their
     figures are those of fusing each alone."""
+
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.fusion`."""
+        return later("show.plots").fusion(self, width=width)
 
 
 def fusion(

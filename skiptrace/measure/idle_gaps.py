@@ -10,7 +10,7 @@ import polars as pl
 
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
 from skiptrace.measure.activity import thread_activities
-from skiptrace.measure.behaviour import Host, host_of, named
+from skiptrace.measure.behaviour import named
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.measure.ranks import over_ranks
@@ -72,7 +72,7 @@ def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
 def gap_causes(trace: Trace) -> pl.DataFrame:
     """The gaps of `find_gaps`, with their activities and cause."""
     gaps = find_gaps(trace)
-    amounts, waited = _activities(trace, gaps, host_of(trace))
+    amounts, waited = _activities(trace, gaps)
     return gaps.with_columns(
         *(pl.Series(f"{name}_ns", amounts[name]) for name in ACTIVITIES),
         _causes(amounts, waited, gaps["dur_ns"].to_numpy()).alias("cause"),
@@ -128,7 +128,7 @@ def _work_around(trace: Trace) -> pl.DataFrame:
     return trace.whole.work.filter(pl.any_horizontal(pl.lit(value=False), *inside))
 
 
-def _activities(trace: Trace, gaps: pl.DataFrame, host: Host) -> tuple[dict[str, Ints], Bools]:
+def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bools]:
     """Per gap the time of each activity, and whether a wait covers its start."""
     low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
     linked = gaps["launch"].is_not_null().to_numpy()
@@ -137,7 +137,7 @@ def _activities(trace: Trace, gaps: pl.DataFrame, host: Host) -> tuple[dict[str,
     amounts = {name: np.zeros(len(gaps), np.int64) for name in ACTIVITIES}
     amounts["unknown"] = np.where(linked, 0, high - low)
     waited = np.zeros(len(gaps), np.bool_)
-    threads = thread_activities(trace, host)
+    threads = thread_activities(trace)
     for thread, rows in _by_thread(gaps).items():
         for name, amount in threads[thread].amounts(low[rows], call[rows]).items():
             amounts[name][rows] = amount

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
 from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
 from skiptrace.measure.keys import check_key, largest_first
 from skiptrace.model.nesting import link_to_row
@@ -23,6 +23,8 @@ def idle_by(trace: Trace, by: str) -> pl.DataFrame:
     if by == "activity":
         return by_activity(gap_causes(trace))
     gaps = find_gaps(trace)
+    if by == "python":
+        warn_of_unrecorded(trace, by)
     if by == "step":
         return _summed(gaps.select("gap", name="step", ns="dur_ns"), by)
     names, pieces = (op_pieces if by == "op" else python_pieces)(trace, gaps)

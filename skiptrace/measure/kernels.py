@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from skiptrace.intervals import Ints
-from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.recorded import OCCUPANCY, numbers, recorded, shapes, triples
@@ -65,6 +65,9 @@ def kernels(
     """
     keys = check_keys(by, KERNEL_KEYS)
     warn_of_doubts(trace, "kernels")
+    for key in ("module", "shape"):
+        if key in keys:
+            warn_of_unrecorded(trace, key)
     frame = own_work(trace).filter(pl.col("kind") == "kernel")
     row = rows_of(trace.whole.launches["id"], frame["launch"])
     frame = frame.with_columns(short=_short(trace, frame, row))

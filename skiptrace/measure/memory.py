@@ -77,7 +77,10 @@ def _events(trace: Trace) -> tuple[pl.DataFrame, str]:
     """The memory events by time, with totals the writer left out, and why there are none."""
     whole, none = trace.whole, pl.DataFrame()
     if isinstance(whole.source, SavedArguments):
-        return none, "a saved folder holds no memory events: load the trace file itself"
+        return (
+            none,
+            "saved folders and given frames hold no memory events: load the trace file",
+        )
     if EVENT not in whole.mentioned:
         return none, "no memory events recorded: record with profile_memory=True"
     found = read_events(whole.source, _memory_event)

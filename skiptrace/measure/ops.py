@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.recorded import shapes
@@ -55,8 +55,13 @@ def ops(trace: Trace, by: str | Sequence[str] = "name") -> pl.DataFrame:
     """
     keys = check_keys(by, OP_KEYS)
     warn_of_doubts(trace, "ops")
+    for key in ("module", "shape"):
+        if key in keys:
+            warn_of_unrecorded(trace, key)
     columns = list(dict.fromkeys(c for key in keys for c in OP_KEYS[key]))
     names = [c.name for c in columns]
+    if "thread" in keys:  # a number is a thread's in its process alone
+        keys, names = [*keys, "pid"], [*names, "pid"]
     rows = pl.concat(
         [
             _host(trace, keys).group_by(names).agg(pl.col(_SUMS).sum()),
@@ -134,8 +139,8 @@ def _key(trace: Trace, frame: pl.DataFrame, op: pl.Series, key: str) -> pl.Serie
             column = shapes(trace, op)
         case "thread":
             column = frame["tid"]
-        case _:
-            column = frame["step"]
+        case _:  # step and pid are columns already
+            column = frame[key]
     return column.alias(key)
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from skiptrace.errors import UnknownKeyError
+
 T = 1e12
+DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16", "float8", "int8")
+"""Data types that have a peak; `tf32` is that of convolutions of `float32`."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +19,13 @@ class Peak:
     bytes_per_s: float | None = None
     """Memory bandwidth, bytes per second."""
     flops_per_s: Mapping[str, float] = field(default_factory=dict)
-    """Data type (`float64`, `float32`, `tf32`, `bfloat16`, `float16`, `float8`, `int8`) ->
-    operations per second of matrix units, or of the plain ones where those have none of it."""
+    """Data type, one of `DTYPES` -> operations per second of matrix units, or of the plain ones
+    where those have none of it."""
+
+    def __post_init__(self) -> None:
+        for dtype in self.flops_per_s:
+            if dtype not in DTYPES:
+                raise UnknownKeyError.of("data type in flops_per_s", dtype, DTYPES)
 
 
 def _peak(terabytes: float, **teraflops: float) -> Peak:

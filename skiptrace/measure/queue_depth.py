@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Ints, overlap, union
 from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.model.later import later
 from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.breakdowns import QUEUE_DEPTH, QUEUE_STREAMS
 from skiptrace.model.schema.column import conform
@@ -25,6 +27,10 @@ class QueueDepth:
     """A row each time the depth of a stream's queue changes, by device, stream and time."""
     streams: pl.DataFrame
     """A row a stream: how long its queue was empty, full and blocking, and how deep it was."""
+
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.queue_depth`."""
+        return later("show.plots").queue_depth(self, width=width)
 
 
 def queue_depth(trace: Trace, *, limit: int = QUEUE_LIMIT) -> QueueDepth:

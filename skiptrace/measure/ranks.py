@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
@@ -18,6 +18,7 @@ from skiptrace.errors import NoTraceError, RanksError, TraceWarning, UnknownKeyE
 from skiptrace.errors.files import MANIFEST
 from skiptrace.measure import comms
 from skiptrace.model.load import load
+from skiptrace.model.steps import Steps
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import CLOCK_SPREAD
 
@@ -39,6 +40,12 @@ class Ranks:
 
     traces: Mapping[int, Trace]
     """Rank -> trace, in order of rank."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "traces", MappingProxyType(dict(self.traces)))
+
+    def __reduce__(self) -> tuple[type[Ranks], tuple[dict[int, Trace]]]:
+        return Ranks, (dict(self.traces),)
 
     def __repr__(self) -> str:
         inside = "\n".join(f"  {rank}: {trace!r}" for rank, trace in self.traces.items())
@@ -131,6 +138,11 @@ def over_ranks(verb: Verb[P]) -> Callable[Concatenate[Trace | Ranks, P], pl.Data
 
 def load_ranks(
     source: str | os.PathLike[str] | Iterable[RankSource] | Mapping[int, RankSource],
+    *,
+    steps: Steps | None = None,
+    without: Collection[str] = (),
+    window: tuple[int, int] | None = None,
+    repair: bool = True,
 ) -> Ranks:
     """Load the traces of several ranks of one run as one set.
 
@@ -139,6 +151,8 @@ def load_ranks(
     source
         A folder: every ``.json``, ``.json.gz`` and ``.json.zst`` and every saved trace in it; or
         paths and traces; or a mapping rank -> path or trace.
+    steps, without, window, repair
+        As for `load`, of every path; traces that are given stay as they are.
 
     Returns
     -------
@@ -151,10 +165,16 @@ def load_ranks(
     RanksError
         No trace at all, one whose rank is not to be told, two of one rank, or traces whose headers
         disagree on the number of ranks.
-    ReadError
+    ReadError, StepError
         As `load`.
     """
-    loaded = dict(_given(source))
+
+    def loading(one: RankSource) -> Trace:
+        if isinstance(one, Trace):
+            return one
+        return load(one, steps=steps, without=without, window=window, repair=repair)
+
+    loaded = _given(source, loading)
     worlds = {
         rank: trace.meta.world_size
         for rank, trace in loaded.items()
@@ -162,11 +182,12 @@ def load_ranks(
     }
     if len(set(worlds.values())) > 1:
         raise RanksError.worlds(worlds)
-    return Ranks(MappingProxyType(dict(sorted(loaded.items()))))
+    return Ranks(dict(sorted(loaded.items())))
 
 
 def _given(
     source: str | os.PathLike[str] | Iterable[RankSource] | Mapping[int, RankSource],
+    loading: Callable[[RankSource], Trace],
 ) -> dict[int, Trace]:
     if isinstance(source, Mapping):
         if not source:
@@ -175,13 +196,13 @@ def _given(
             number: object = rank  # whatever the caller really gave
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
                 raise RanksError.no_number(rank)
-        return {rank: _load(one) for rank, one in source.items()}
+        return {rank: loading(one) for rank, one in source.items()}
     paths = _inside(Path(source)) if isinstance(source, (str, os.PathLike)) else list(source)
     if not paths:
         raise RanksError.empty(source)
     loaded: dict[int, Trace] = {}
     for one in paths:
-        trace = _load(one)
+        trace = loading(one)
         rank = rank_of(trace)
         if rank is None:
             raise RanksError.no_rank(trace.meta.source)
@@ -199,10 +220,6 @@ def _inside(folder: Path) -> list[RankSource]:
         for path in sorted(folder.iterdir())
         if (path / MANIFEST).is_file() or (path.is_file() and _TRACES.search(path.name))
     ]
-
-
-def _load(one: RankSource) -> Trace:
-    return one if isinstance(one, Trace) else load(one)
 
 
 def rank_of(trace: Trace) -> int | None:

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 import polars as pl
 
+from skiptrace.measure.doubt import DIMS
 from skiptrace.model.arguments import find_arguments
 from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.trace import Trace
 
-DIMS = "Input Dims"
 OCCUPANCY = "est. achieved occupancy %"
 
 

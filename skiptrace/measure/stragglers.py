@@ -7,7 +7,6 @@ import polars as pl
 
 from skiptrace.intervals import Ints, overlay
 from skiptrace.measure.activity import thread_activities
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.collectives import arrivals
 from skiptrace.measure.ranks import Ranks, clocks_agree
 from skiptrace.measure.tklqt import names_of
@@ -111,7 +110,7 @@ def _on_host(trace: Trace, waits: pl.DataFrame, low: Ints, high: Ints) -> list[p
         _rows(waits, np.where(linked, back - call, 0), "launch", around),
         _rows(waits, np.where(linked, high - back, 0), "dependency", around),
     ]
-    activities = thread_activities(trace, host_of(trace))
+    activities = thread_activities(trace)
     nest = Nest(trace.whole.ops)
     for pid, tid in waits.filter(linked).select("pid", "tid").unique().rows():
         here = ((waits["pid"] == pid) & (waits["tid"] == tid)).fill_null(value=False)

@@ -83,7 +83,7 @@ def launch_times(trace: Trace, keys: list[str], floor: Floor | None) -> pl.DataF
             "start_ns", "launch"
         )
     else:
-        frame = largest_first(frame, columns, "tklqt_ns")
+        frame = largest_first(frame, groups, "tklqt_ns")
     schema = {c.name: c for key in keys for c in TKLQT_KEYS[key]}
     return conform(frame, (*schema.values(), *TKLQT))
 

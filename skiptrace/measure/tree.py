@@ -12,7 +12,7 @@ from skiptrace.intervals import Ints
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.measure.ops import self_times
-from skiptrace.model.modules import MARK
+from skiptrace.model.modules import all_modules, module_frames
 from skiptrace.model.nesting import Nest, ancestry, rows_of
 from skiptrace.model.rounding import share_of
 from skiptrace.model.schema.breakdowns import TREE
@@ -71,7 +71,7 @@ def tree(trace: Trace, step: int | str | None = None, *, min_share: float = 0.01
         raise UnknownKeyError.of("min_share", min_share, ["a share between 0 and 1"])
     warn_of_doubts(trace, "tree")
     part = trace if step is None else trace.step(step)
-    events = _events(part.ops, part.python)
+    events = _events(part.ops, module_frames(part))
     nest = Nest(events)
     node, nodes = _paths(events, nest)
     frame = _figures(part, events, nest, node, nodes)
@@ -82,12 +82,9 @@ def tree(trace: Trace, step: int | str | None = None, *, min_share: float = 0.01
     return Tree(conform(_depth_first(kept), TREE))
 
 
-def _events(ops: pl.DataFrame, python: pl.DataFrame) -> pl.DataFrame:
-    """Operators, and the Python frames of modules."""
+def _events(ops: pl.DataFrame, modules: pl.DataFrame) -> pl.DataFrame:
+    """Operators, and calls of modules."""
     columns = ("id", "name", "start_ns", "dur_ns", "pid", "tid")
-    modules = python.filter(pl.col("name").str.starts_with(MARK)).with_columns(
-        pl.col("name").str.strip_prefix(MARK)
-    )
     return pl.concat(
         [
             ops.select(columns).with_columns(kind=pl.lit("operator")),
@@ -182,7 +179,8 @@ def _self_times(part: Trace, events: pl.DataFrame, nest: Nest) -> Ints:
     if part.window is not None and len(events):
         index, after = part.whole.index, part.window[1]
         end = max(after, int((events["start_ns"] + events["dur_ns"]).max()))  # type: ignore[arg-type]
-        later = _events(index.ops.between(after, end), index.python.between(after, end))
+        modules = all_modules(part.whole).filter(pl.col("start_ns").is_between(after, end, "left"))
+        later = _events(index.ops.between(after, end), modules)
         if len(later):
             nest = Nest(pl.concat([events, later]))
             return self_times(nest, len(events) + len(later))[: len(events)]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import orjson
 import polars as pl
 
-from skiptrace.read.source import Source
-from skiptrace.read.stream import read_events
+from skiptrace.errors import FramesError
+
+if TYPE_CHECKING:  # readers are imported when they are wanted
+    from skiptrace.read.source import Source
 
 Rows: TypeAlias = list[tuple[int, Any]]
 """Ids of events, each with one of its arguments, or with all of them as a dict."""
@@ -16,17 +20,50 @@ Rows: TypeAlias = list[tuple[int, Any]]
 
 @runtime_checkable
 class SavedArguments(Protocol):
-    """Arguments that were saved with the trace."""
+    """Arguments that came with the frames: saved with them, or given."""
 
     def arguments(self, own: pl.Series, key: str | None) -> Rows:
         """As `find_arguments`."""
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class GivenArguments:
+    """Arguments that a caller has in memory."""
+
+    frame: pl.DataFrame
+    """``id`` and ``value``, which is JSON."""
+
+    def arguments(self, own: pl.Series, key: str | None) -> Rows:
+        """As `find_arguments`."""
+        frame = self.frame.filter(pl.col("id").is_in(own.implode())).sort("id", maintain_order=True)
+        found: dict[str, dict[str, Any]] = {}
+        rows: Rows = []
+        for number, text in frame.iter_rows():
+            if text not in found:
+                found[text] = _object(number, text)
+            args = found[text]
+            if key is None or key in args:
+                rows.append((number, args if key is None else args[key]))
+        return rows
+
+
+def _object(number: int, text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "")  # integers beyond 64 bits, and NaN, as other sources may
+    except ValueError as error:
+        raise FramesError.json(number, str(error)) from error
+    if not isinstance(value, dict):
+        raise FramesError.json(number, f"a {type(value).__name__}")
+    return value
+
+
 def find_arguments(source: Source | SavedArguments, own: pl.Series, key: str | None) -> Rows:
     """One argument of each event of `own` (ids in order) that has it; of None: all, as a dict."""
     if isinstance(source, SavedArguments):
         return source.arguments(own, key)
+    from skiptrace.read.stream import read_events
+
     if key is None:
         rows: Rows = read_events(source, _arguments)
     else:

@@ -6,6 +6,8 @@ What a *launch* is, is not decided here: a launch is a call that has work.
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 WORK_KINDS = {
@@ -23,6 +25,8 @@ CALL_SUFFIXES = ("_runtime", "_driver")
 LEGACY_CALLS = ("Runtime", "Driver")
 OVERHEAD = ("overhead",)
 SYNCS = ("cuda_sync",)
+NEEDED = re.compile("|".join((*OPS, *WORK_KINDS, r"\w*_(?:runtime|driver)", *LEGACY_CALLS)))
+"""Categories without which figures say something else: what the host did, and what ran."""
 OWN = "skiptrace"
 """Category of the tracks that `sk.annotate` adds."""
 UNUSED = ("gpu_user_annotation", "cuda_event", "Trace", OWN)

@@ -45,6 +45,11 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "events left out of the load, as asked (without=, window=): not looked at for faults",
         "those that need them",
     ),
+    "needed_left_out": (
+        "warning",
+        "categories left out of the load, as asked (without=), that figures rest on",
+        "idle causes, host times, critical path, groupings by what is left out",
+    ),
     "without_nothing": (
         "info",
         "categories to leave out (without=) that no event has",
@@ -201,6 +206,20 @@ class _Row(NamedTuple):
     affects: str
 
 
+def _together(one: _Row, other: _Row) -> _Row:
+    """One row of two of a kind, which were found at two places."""
+    places = [row for row in (one, other) if row.byte is not None]
+    first = min(places, key=lambda row: row.byte or 0, default=one)
+    shares = [row.share for row in (one, other) if row.share is not None]
+    return one._replace(
+        often=one.often + other.often,
+        share=min(sum(shares), 1.0) if shares else None,
+        example=min((row.example for row in (one, other) if row.example is not None), default=None),
+        byte=first.byte,
+        excerpt=first.excerpt,
+    )
+
+
 @dataclass
 class Findings:
     """Collects findings while a trace is built."""
@@ -239,7 +258,10 @@ class Findings:
             self.rows.append(_Row(kind, severity, count, *place, meaning, affects))
 
     def frame(self) -> pl.DataFrame:
-        """The health frame, worst first."""
+        """The health frame, a row a kind, worst first."""
         order = {"error": 0, "warning": 1, "info": 2}
-        rows = sorted(self.rows, key=lambda row: (order[row.severity], -row.often, row.kind))
+        kinds: dict[str, _Row] = {}
+        for row in self.rows:
+            kinds[row.kind] = _together(kinds[row.kind], row) if row.kind in kinds else row
+        rows = sorted(kinds.values(), key=lambda row: (order[row.severity], -row.often, row.kind))
         return pl.DataFrame(rows, schema={c.name: c.dtype for c in HEALTH}, orient="row")

@@ -219,8 +219,8 @@ def given_floors(floors: Floors, given: Floor | None) -> Floors:
 def split(launches: pl.DataFrame, floors: Floors) -> pl.DataFrame:
     """Split t_l exactly: ``queue = clamp(prev_end - (start + floor), 0, t_l)``, launch the rest."""
     floor = pl.col("kind").replace_strict(floors.ns, return_dtype=pl.Int64)
-    behind = (pl.col("ahead_ns") - floor).fill_null(0)
-    queue = pl.min_horizontal(pl.max_horizontal(behind, 0), "tklqt_ns")
+    behind = pl.max_horizontal(pl.col("ahead_ns") - floor, 0)  # 0 where there is nothing ahead
+    queue = pl.min_horizontal(behind, "tklqt_ns")
     return launches.with_columns(queue_ns=queue).with_columns(
         launch_ns=pl.col("tklqt_ns") - pl.col("queue_ns")
     )

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 
-from skiptrace.errors import ReadError, StepError
+from skiptrace.errors import ReadError, StepError, TraceWarning
 from skiptrace.model import categories as cats
-from skiptrace.model.doubts import note_doubts
-from skiptrace.model.events import Events, split_by_role
+from skiptrace.model.build import Origin, build_trace
+from skiptrace.model.events import split_by_role
 from skiptrace.model.health import Findings
-from skiptrace.model.launches import Floors, build_launches
-from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import build_meta
 from skiptrace.model.saved import load_saved
-from skiptrace.model.schema import FRAMES as SCHEMA
-from skiptrace.model.schema.column import conform
-from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
-from skiptrace.model.steps import Steps, check_window, find_steps, one_step, step_of
-from skiptrace.model.trace import Trace, Whole
+from skiptrace.model.steps import Steps, check_window
+from skiptrace.model.trace import Trace
 from skiptrace.model.writers import translate
 from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.faults import FAULTS
@@ -83,6 +77,11 @@ def load(
     StepError
         `steps` matches nothing, a window does not end after it starts, or the source is a saved
         folder, which has its steps.
+
+    Warns
+    -----
+    TraceWarning
+        No event has a category of `without`; nothing of the host starts in `window`.
     """
     if isinstance(source, (str, os.PathLike)) and (folder := Path(source)).is_dir():
         if steps is not None:
@@ -94,7 +93,7 @@ def load(
             _refuse_repaired(saved, str(folder))
         if progress:
             progress("read", 1.0)
-        return saved if window is None else saved.between(*window)
+        return saved if window is None else _window(saved, window, _span(saved))
     origin = Source.of(source)
     selection = select(without, window)
     read = read_parts(origin, progress, selection, repair=repair)
@@ -103,7 +102,37 @@ def load(
     trace = _build(assemble(read.parts), read, origin, selection, steps)
     if progress:
         progress("link", 1.0)
-    return trace if window is None else trace.between(*window)
+    return trace if window is None else _window(trace, window, selection.span)
+
+
+def _window(trace: Trace, window: tuple[int, int], span: tuple[int, int] | None) -> Trace:
+    """The window of a trace; a warning that says which times there are, where it has no host."""
+    part = trace.between(*window)
+    if all(frame.is_empty() for frame in (part.ops, part.calls, part.annotations, part.python)):
+        low, high = window
+        times = (
+            "it has no times" if span is None else f"its times go from {span[0]} to {span[1]} ns"
+        )
+        TraceWarning.issue(
+            f"{trace.meta.source}: nothing of the host starts in the window [{low}, {high}) ns; "
+            f"{times}."
+        )
+    return part
+
+
+def _unmet(selection: Selection, raw: RawEvents, source: str) -> list[str]:
+    """Categories to leave out that no event has; a warning of each, a slip of the pen maybe."""
+    unmet = sorted(selection.without - selection.met)
+    read = raw.frame(["cat"])["cat"].drop_nulls().unique().to_list() if unmet else []
+    known = sorted({*read, *selection.met})
+    for name in unmet:
+        close = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        TraceWarning.issue(
+            f"{source}: without={name!r} leaves nothing out: no event has that category.{hint} "
+            f"It has {', '.join(known) or 'none'}."
+        )
+    return unmet
 
 
 def _refuse_repaired(saved: Trace, folder: str) -> None:
@@ -128,123 +157,31 @@ def _build(
     findings.add_faults(read.faults)
     for kind, found in raw.found.items():
         findings.add(kind, found.count, raw.events, found.example)
+    unmet = _unmet(selection, raw, source.name)
     writer = translate(raw)
     findings.add("other_writer", int(writer is not None), detail=str(writer))
     events = split_by_role(raw)
     findings.add("left_out", raw.left_out, raw.events)
-    unmet = sorted(selection.without - selection.met)
+    needed = sorted(filter(cats.NEEDED.fullmatch, selection.met))
+    findings.add("needed_left_out", len(needed), detail=", ".join(needed))
     findings.add("without_nothing", len(unmet), len(selection.without), detail=", ".join(unmet))
     count, first, categories = events.not_understood
     findings.add("not_understood", count, raw.events, first, ", ".join(categories))
     findings.add("duplicate_event", events.duplicates[0], raw.events, events.duplicates[1])
-    with ThreadPoolExecutor(1) as beside:  # operators on one core, calls and work on another
-        device = beside.submit(_link_device, events)
-        hosts = [events.annotations, events.named_steps]
-        if wanted is not None:
-            hosts.append(events.ops)
-        steps = find_steps(pl.concat(hosts), wanted, events.annotations["name"])
-        if steps.is_empty():
-            steps = one_step(*events.span)
-        ops, nest, crossing = nest_ops(events.ops)
-        ops = conform(_with_step(ops, steps), OPS)
-        findings.add("badly_nested_op", crossing, len(ops))
-        linked = device.result()
-    calls = conform(_with_step(enclosing_ops(nest, ops, linked.calls), steps), CALLS)
-    works, floors = linked.work, linked.floors
-    launches = conform(
-        linked.launches.join(
-            calls.select("id", "op", "step"), on="id", how="left", maintain_order="left"
-        ).join(ops.select(op="id", root_op="root"), on="op", how="left", maintain_order="left"),
-        LAUNCHES,
-    )
-    _note_links(findings, ops, calls, launches, linked)
-    kinds = {"kernel", *launches["kind"].unique()}
-    for origin in dict.fromkeys(floors.source.values()):
-        rest = [k for k in floors.source if floors.source[k] == origin and k in kinds]
-        detail = ", ".join(f"{kind}: {floors.ns[kind]} ns" for kind in rest)
-        findings.add(f"floor_{origin}", len(rest), detail=detail)
-    frames = {
-        "ops": ops,
-        "calls": calls,
-        "work": works,
-        "launches": launches,
-        "annotations": conform(events.annotations, SCHEMA["annotations"]),
-        "python": conform(events.python, SCHEMA["python"]),
-        "steps": steps,
-    }
     threads = {
         where: name
         for where, name in raw.threads.items()
         if not raw.processes.get(where[0], "").startswith(f"{cats.OWN}: ")
     }
     meta = build_meta(source.name, raw.events, read.header, threads)
-    note_doubts(findings, frames, events, meta)
-    return Trace(
-        **frames,
-        meta=meta,
-        health=findings.frame(),
-        window=None,
-        whole=Whole(
-            **frames,
-            overhead=conform(events.overhead, SCHEMA["annotations"]),
-            syncs=events.syncs,
-            collectives=events.collectives,
-            floors=floors,
-            source=source,
-            mentioned=frozenset(raw.mentions),
-        ),
-    )
+    return build_trace(events, findings, Origin(source, meta, frozenset(raw.mentions)), wanted)
 
 
-def _with_step(frame: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    step = step_of(steps, frame["pid"].to_numpy(), frame["start_ns"].to_numpy())
-    return frame.with_columns(step.alias("step"))
-
-
-class _Linked(NamedTuple):
-    """What is found without the operators."""
-
-    calls: pl.DataFrame
-    work: pl.DataFrame
-    launches: pl.DataFrame
-    floors: Floors
-    fallbacks: int
-
-
-def _link_device(events: Events) -> _Linked:
-    calls = events.calls.with_columns(
-        pl.when(valid_id()).then(pl.col("correlation")).alias("correlation")
-    )
-    work, fallbacks = link_works(calls, events.work)
-    work = conform(work, WORK)
-    return _Linked(calls, work, *build_launches(calls, work), fallbacks)
-
-
-def _note_links(
-    findings: Findings,
-    ops: pl.DataFrame,
-    calls: pl.DataFrame,
-    launches: pl.DataFrame,
-    linked: _Linked,
-) -> None:
-    works = linked.work.select(
-        "id", "start_ns", "dur_ns", "device", "stream", "correlation", "launch"
-    )
-    findings.add("no_device_work", int(works.is_empty()))
-    findings.add("no_operators", int(ops.is_empty()))
-    unlinked = works.filter(pl.col("launch").is_null())
-    findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
-    findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
-    findings.add("linked_by_external_id", linked.fallbacks, len(works))
-    for kind, column in (("launch_without_op", "op"), ("launch_outside_steps", "step")):
-        outside = launches.select("id", column).filter(pl.col(column).is_null())
-        findings.add_rows(kind, outside, len(launches))
-    graphs = calls.select("id", "name").filter(pl.col("name").str.contains(cats.LAUNCH_GRAPH))
-    findings.add_rows(
-        "graph_without_work", graphs.join(launches.select("id"), on="id", how="anti"), len(graphs)
-    )
+def _span(trace: Trace) -> tuple[int, int] | None:
+    """From when to when the events of a trace go; None where it has none."""
+    frames = (trace.ops, trace.calls, trace.work, trace.annotations, trace.python)
     end = pl.col("start_ns") + pl.col("dur_ns")
-    early = works.sort("device", "stream", "start_ns", "id").filter(
-        pl.col("start_ns") < end.cum_max().shift(1).over("device", "stream")
-    )
-    findings.add_rows("overlapping_work", early, len(works))
+    times = pl.concat(frame.select("start_ns", end=end) for frame in frames)
+    if times.is_empty():
+        return None
+    return int(times["start_ns"].min()), int(times["end"].max())  # type: ignore[arg-type]

@@ -125,8 +125,8 @@ class _SavedWhole(Whole):
         if folder is None or name not in (*WHOLE_FRAMES, COLLECTIVES):
             raise AttributeError(name)
         frame = folder.frame(name)
-        self.__dict__[name] = frame["id"] if name == COLLECTIVES else frame
-        return self.__dict__[name]
+        # Of threads that read it at once, all get the frame of the first.
+        return self.__dict__.setdefault(name, frame["id"] if name == COLLECTIVES else frame)
 
 
 class _SavedTrace(Trace):
@@ -138,8 +138,8 @@ class _SavedTrace(Trace):
             raise AttributeError(name)
         own = name if name == "health" else WINDOW + name
         folder = whole.source
-        self.__dict__[name] = folder.frame(own) if folder.has(own) else getattr(whole, name)
-        return self.__dict__[name]
+        frame = folder.frame(own) if folder.has(own) else getattr(whole, name)
+        return self.__dict__.setdefault(name, frame)
 
 
 def load_saved(path: Path) -> Trace:

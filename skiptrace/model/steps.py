@@ -38,7 +38,7 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None, labels: pl.Series) ->
     wanted
         What the caller asked for; None means ``ProfilerStep#N``.
     labels
-        Names of annotations, for the error where nothing is found.
+        Names of annotations or operators, for the error where nothing is found.
     """
     if wanted is None:
         found = _outermost(events.filter(pl.col("name").str.contains(STEP_NAME)))
@@ -60,6 +60,13 @@ def find_steps(events: pl.DataFrame, wanted: Steps | None, labels: pl.Series) ->
     if windows:
         frames.append(_windows(windows))
     return _unique_names(pl.concat(frames).sort("start_ns", -pl.col("dur_ns"), "id"))
+
+
+def given_steps(steps: pl.DataFrame) -> pl.DataFrame:
+    """Steps that came as a frame, in time order, with unique names; of equal starts in its own."""
+    if is_one_step(steps):
+        return conform(steps, STEPS)
+    return _unique_names(conform(steps, STEPS).sort("start_ns", maintain_order=True))
 
 
 def one_step(start: int, end: int) -> pl.DataFrame:

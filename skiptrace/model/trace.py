@@ -15,12 +15,15 @@ from skiptrace.model.arguments import (
     find_arguments,
 )
 from skiptrace.model.health import grade_of
+from skiptrace.model.later import later
 from skiptrace.model.launches import Floors
 from skiptrace.model.meta import Meta
 from skiptrace.model.steps import ALL, StepIndex, check_window, is_one_step
 from skiptrace.model.window import Index, Sorted
 from skiptrace.read.rows import ASKED_FOR
-from skiptrace.read.source import Source
+
+if TYPE_CHECKING:  # readers are imported when they are wanted
+    from skiptrace.read.source import Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +52,15 @@ class Whole:
         """Finds rows of the recording in time that depends on what is found alone."""
         return _build_index(self)
 
-    @cached_property
+    @property
     def kept(self) -> dict[Any, Any]:
         """What verbs found of the recording once."""
-        return {}
+        return _own(self, "_kept")
 
-    @cached_property
-    def warned(self) -> set[str]:
+    @property
+    def warned(self) -> dict[str, object]:
         """Kinds of health that a verb has warned of already, in the recording or a window."""
-        return set()
+        return _own(self, "_warned")
 
     def __getstate__(self) -> dict[str, Any]:
         return _own_fields(self)
@@ -206,10 +209,10 @@ class Trace:
         shared = all(getattr(self, f.name) is getattr(self.whole, f.name) for f in fields(Index))
         return self.whole.index if shared else _build_index(self)
 
-    @cached_property
+    @property
     def kept(self) -> dict[Any, Any]:
         """What verbs found of the trace once."""
-        return {}
+        return _own(self, "_kept")
 
     @cached_property
     def _step_index(self) -> StepIndex:
@@ -246,13 +249,35 @@ class Trace:
         frames = (self.ops, self.calls, self.work, self.annotations, self.python)
         return pl.concat([f["id"] for f in frames]).sort()
 
-    if TYPE_CHECKING:  # bound in skiptrace/__init__.py, since what writes folders comes later
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to a folder, from which `skiptrace.load` reads it back, equal.
 
-        def save(self, path: str | os.PathLike[str]) -> None:
-            """Write the trace to a folder, which `skiptrace.load` reads back."""
+        The folder holds every frame, the arguments of the trace's events, health and meta, and for
+        a window also the recording around it. It needs the original file no longer.
 
-        def __sub__(self, before: Trace) -> Any:  # noqa: ANN401  a Diff, which comes later
-            """What changed from another trace to this one: `skiptrace.diff`."""
+        Parameters
+        ----------
+        path
+            A folder that does not exist yet, is empty, or holds a saved trace, which is replaced.
+
+        Returns
+        -------
+        None
+            The folder is complete when the call returns; if it raises, the path is as it was.
+
+        Raises
+        ------
+        SaveError
+            Something else is at the path, it cannot be written, or the trace was given as decoded
+            objects that JSON cannot hold.
+        ReadError
+            The source, which the arguments are read from, has changed or is gone since the load.
+        """
+        later("archive.save").save(self, path)
+
+    def __sub__(self, before: Trace) -> Any:  # noqa: ANN401  a Diff, which comes later
+        """What changed from another trace to this one: `skiptrace.diff`."""
+        return later("measure.diff").subtract(self, before)
 
 
 def _build_index(frames: Trace | Whole) -> Index:
@@ -264,6 +289,12 @@ def _build_index(frames: Trace | Whole) -> Index:
         python=Sorted(frames.python, "start_ns"),
         work=Sorted(frames.work, "launch"),
     )
+
+
+def _own(part: Trace | Whole, name: str) -> dict[Any, Any]:
+    """A dict of that name, the same one for all threads, whichever asks first."""
+    kept: dict[Any, Any] = part.__dict__.setdefault(name, {})
+    return kept
 
 
 def _own_fields(part: Trace | Whole) -> dict[str, Any]:

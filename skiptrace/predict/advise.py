@@ -10,7 +10,7 @@ import polars as pl
 
 from skiptrace.intervals import Ints, subtract, total
 from skiptrace.measure.activity import ThreadActivity, thread_activities
-from skiptrace.measure.behaviour import host_of, launching_threads, thread_intervals
+from skiptrace.measure.behaviour import launching_threads, thread_intervals
 from skiptrace.measure.fusion import LENGTHS, find_chains
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import names_of
@@ -119,7 +119,7 @@ def _candidates(
     trace: Trace, made: Recorded, steps: Steps, middle: int
 ) -> list[tuple[Change, dict[str, Any]]]:
     """Every change that applies, and its place: where most of it is in the median step."""
-    activities = thread_activities(trace, host_of(trace))
+    activities = thread_activities(trace)
     out = removals(trace, made, activities)
     path = path_frame(trace, steps, [middle])
     points, calls = changes.waits_inside(trace, made)

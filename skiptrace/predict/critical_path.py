@@ -12,7 +12,6 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Intervals, Ints, clip, distinct, overlay
 from skiptrace.measure.activity import thread_activities
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.nesting import Nest, link_to_row
 from skiptrace.model.schema.column import PATH_KINDS, conform, empty
@@ -202,16 +201,15 @@ def _device_rows(
 
 def _host_rows(trace: Trace, made: Recorded, every: Pieces, place: Ints) -> pl.DataFrame:
     """Threads' pieces, cut by what the thread does and the operator and frame that it is in."""
-    activities = thread_activities(trace, host_of(trace))
+    activities = thread_activities(trace)
     frames = (trace.whole.ops, trace.whole.python)
     nests = [Nest(frame) for frame in frames]
-    nothing: dict[str, pl.Expr] = {c: pl.lit(None, pl.Int64) for c in ("device", "stream", "work")}
-    nothing["kernel"] = pl.lit(None, pl.String)
-    parts = [pl.DataFrame(schema=_ROW)]
-    for number, (pid, tid) in enumerate(made.model.threads):
-        here = np.isin(every.kind, (HOST, WAKE)) & (every.thread == number)
-        if not here.any():
-            continue
+    of_host = np.flatnonzero(np.isin(every.kind, (HOST, WAKE)))
+    of_host = of_host[np.argsort(every.thread[of_host], kind="stable")]
+    cuts = np.flatnonzero(np.diff(every.thread[of_host])) + 1
+    parts = [(np.empty(0, np.int64),) * 7]
+    for here in np.split(of_host, cuts) if len(of_host) else []:
+        pid, tid = made.model.threads[int(every.thread[here[0]])]
         low, high = every.start[here], every.end[here]
         sets = activities[pid, tid].sets if (pid, tid) in activities else {}
         lines = [nest.timeline(pid, tid) for nest in nests]
@@ -225,18 +223,22 @@ def _host_rows(trace: Trace, made: Recorded, every: Pieces, place: Ints) -> pl.D
         op, frame = (_row_at(line, edges)[segment] for line in lines)
         kind = _activity_from(edges, int(end), sets)[segment]
         kind[(kind == _KINDS.index("python")) & (op >= 0)] = _KINDS.index("operator")
-        rows = pl.DataFrame(
-            {
-                "place": place[here][which],
-                "start_ns": start,
-                "end_ns": start + length,
-                "kind": pl.Series(_KINDS).gather(kind),
-                "op": link_to_row(frames[0]["name"], op),
-                "python": link_to_row(frames[1]["name"], frame),
-            }
+        parts.append(
+            (place[here][which], start, start + length, kind, op, frame, np.full(len(which), tid))
         )
-        parts.append(_rows(rows.with_columns(tid=pl.lit(tid, pl.Int64), **nothing)))
-    return pl.concat(parts)
+    place, start, end, kind, op, frame, thread = map(np.concatenate, zip(*parts, strict=True))
+    rows = pl.DataFrame(
+        {
+            "place": place,
+            "start_ns": start,
+            "end_ns": end,
+            "kind": pl.Series(_KINDS).gather(kind),
+            "op": link_to_row(frames[0]["name"], op),
+            "python": link_to_row(frames[1]["name"], frame),
+            "tid": thread,
+        }
+    )
+    return _rows(rows.with_columns(pl.lit(None).alias(c) for c in _ROW.keys() - set(rows.columns)))
 
 
 def _row_at(line: tuple[Ints, Ints], times: Ints) -> Ints:

@@ -21,16 +21,10 @@ def warn_of_replay(trace: Trace, verb: str) -> None:
         the replay with nothing changed misses by more than `REPLAY_ERROR`.
     """
     warn_of_doubts(trace, verb)
-    made, steps = recorded(trace), steps_of(trace)
+    steps = steps_of(trace)
     if not steps.names:
         return
-    model = made.model
-    end = model.start + model.dur
-    runs = np.zeros(len(end), np.bool_)
-    for start, il in zip(steps.start.tolist(), steps.il.tolist(), strict=True):
-        runs |= (model.start < start + il) & (end > start)
-    share = model.dur[runs & ~made.lanes.linked].sum() / max(int(model.dur[runs].sum()), 1)
-    if share >= DOUBT_SHARE:
+    if (share := unlinked_share(trace)) >= DOUBT_SHARE:
         warn_once(
             trace,
             "replay_unlinked",
@@ -46,3 +40,14 @@ def warn_of_replay(trace: Trace, verb: str) -> None:
             f"the replay with nothing changed misses {steps.names[worst]} by {error[worst]:.0%}: "
             f"figures of {verb} are off by at least as much.",
         )
+
+
+def unlinked_share(trace: Trace) -> float:
+    """The share of the device time in the steps that is of work whose launch is not recorded."""
+    made, steps = recorded(trace), steps_of(trace)
+    model = made.model
+    end = model.start + model.dur
+    runs = np.zeros(len(end), np.bool_)
+    for start, il in zip(steps.start.tolist(), steps.il.tolist(), strict=True):
+        runs |= (model.start < start + il) & (end > start)
+    return float(model.dur[runs & ~made.lanes.linked].sum() / max(int(model.dur[runs].sum()), 1))

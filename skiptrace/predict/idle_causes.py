@@ -8,7 +8,6 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import total, union
 from skiptrace.measure.activity import thread_activities
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.idle_sums import idle_by
 from skiptrace.measure.keys import largest_first
 from skiptrace.measure.ranks import over_ranks
@@ -61,7 +60,7 @@ def idle_causes(trace: Trace, by: str = "cause", *, counterfactual: bool = False
     made = recorded(trace)
     inside = rows_of(made.lanes.works["id"], trace.work["id"])
     before = _idle(made, replay(made.model), inside)
-    activities = thread_activities(trace, host_of(trace))
+    activities = thread_activities(trace)
     saved = [
         (cause, before - _idle(made, replay(change(made.model)), inside))
         for cause, change in removals(trace, made, activities).items()

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from skiptrace.intervals import Intervals, Ints, complement, merge
+from skiptrace.intervals import Intervals, Ints, complement
 from skiptrace.measure.activity import ThreadActivity
 from skiptrace.model.nesting import Thread
 from skiptrace.model.trace import Trace
@@ -55,7 +55,7 @@ def stretches(activity: ThreadActivity, cause: str, model: Model) -> Intervals:
     if cause != "python":
         return activity.sets[cause]
     low, high = int(model.time.min()), int(model.time.max())
-    return complement(merge(*activity.sets.values()), low, high)
+    return complement(activity.any, low, high)
 
 
 def unblocked(made: Recorded, model: Model, points: Ints) -> Model:

@@ -16,6 +16,7 @@ import polars as pl
 
 from skiptrace.errors import SweepError, TraceWarning
 from skiptrace.measure.summary import summary
+from skiptrace.model.later import later
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
 from skiptrace.model.rounding import mean_of
@@ -54,6 +55,10 @@ class Sweep:
     transition: Transitions
     name: str
     """Name of the parameter."""
+
+    def plot(self, value: str = "tklqt", *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.sweep`."""
+        return later("show.plots").sweep(self, value, width=width)
 
 
 def sweep(

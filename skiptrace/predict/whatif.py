@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import TraceWarning, UnknownKeyError
+from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import WHATIF
 from skiptrace.model.trace import Trace
@@ -46,6 +47,10 @@ class WhatIf:
     """What the prediction takes for granted, in words."""
     changed: bool
     """Whether the trace has anything that the changes apply to."""
+
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.whatif`."""
+        return later("show.plots").whatif(self, width=width)
 
 
 def whatif(  # noqa: PLR0913  one keyword for each change

@@ -51,7 +51,7 @@ FIELDS = (
 )
 """Those that come from an event's arguments."""
 
-ASKED_FOR = frozenset(("Input Dims", "[memory]", "grid"))
+ASKED_FOR = frozenset(("Input Dims", "Module Hierarchy", "[memory]", "grid"))
 """Arguments, and a name of events, for which a source may be read again."""
 
 TIMED = ("X", "B", "E")

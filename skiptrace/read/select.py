@@ -28,6 +28,21 @@ class Selection:
     met: set[str] = field(default_factory=set, compare=False)
     """Those of `without` that some event has, noted as they are found."""
 
+    times: list[tuple[int, int]] = field(default_factory=list, compare=False)
+    """Where a window is asked for, from when to when each part that was read goes (ns)."""
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """From when to when all that was read goes; None where it has no times."""
+        if not self.times:
+            return None
+        return min(low for low, _ in self.times), max(high for _, high in self.times)
+
+    def _note(self, start: Ints, dur: Ints) -> None:
+        """Note the times of events."""
+        if len(start):
+            self.times.append((int(start.min()), int((start + dur).max())))
+
     def __bool__(self) -> bool:
         return bool(self.without) or self.window is not None
 
@@ -43,6 +58,7 @@ class Selection:
             start, known = part.numbers["start_ns"]
             dur, _ = part.numbers.get("dur_ns", (np.zeros_like(start), known))
             far = known & (part.phase == _COMPLETE) & self._far(start, dur)
+            self._note(start[known], np.clip(dur[known], 0, INT64[1] - np.maximum(start[known], 0)))
             # What has no category may be another writer's device work.
             far &= False if cat is None else (cat >= 0) & ~_is_any(part.texts, self.anywhere)[cat]
             wanted &= ~far
@@ -88,6 +104,7 @@ class Selection:
                 value[owner[np.bincount(owner, minlength=len(start))[owner] > 1]] = -1
                 times.append(value)
             near = ~self._far(*times) | (times[0] < 0) | (times[1] < 0)
+            self._note(*(one[(times[0] >= 0) & (times[1] >= 0)] for one in times))
             wanted &= near | ~are(words, start, layout.head) | of(self.anywhere)
         kept = np.flatnonzero(wanted)
         if not len(kept):

@@ -86,9 +86,10 @@ class Rest:
         """Whether an event may go on so: JSON without a key that is wanted."""
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
-        if middle not in self._seen:
-            self._seen[middle] = self._is_plain(middle)
-        return self._seen[middle]
+        known = self._seen.get(middle)
+        if known is None:
+            known = self._seen[middle] = self._is_plain(middle)
+        return known
 
     def _is_plain(self, middle: bytes) -> bool:
         if middle[:1] not in b",} \t\r\n":
@@ -282,6 +283,8 @@ class _Shape:
 
     def meet(self, text: bytes, kind: str) -> Field | None:
         """Take the next token; the field that it is, None if it is none."""
+        if not self.open and text != b"{" and kind != "space":
+            raise _NoTemplateError  # what an event is compared with may be anything
         if kind in ("space", "mark"):
             self._mark(text)
             return None

@@ -29,6 +29,9 @@ from skiptrace.read.source import Progress, Source
 
 BLOCK = 1 << 22
 """Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
+_LARGEST = 1 << 24
+_SHARE = 32
+"""Of what was read a block is this part, where that is more than `BLOCK`, up to the largest."""
 
 PADDING = b" " * MARGIN
 """Stands behind the events of a chunk, so that they can be looked at eight bytes at a time."""
@@ -179,7 +182,7 @@ def _in_blocks(
                 rest, rest_at = chunk, at
             else:
                 waiting.append(pool.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
-            if len(waiting) > workers + 1:  # bounds how much is in memory
+            if len(waiting) > workers:  # bounds how much is in memory
                 take()
         while waiting:
             take()
@@ -201,11 +204,11 @@ def _in_blocks(
 def _workers() -> int:
     """Threads that parse, beside the one that reads and unpacks.
 
-    Arrays of a block are worked on in some ten microseconds each, and two threads that hand
-    Python's lock to and fro after each take longer than one. Without such a lock, a core each.
+    Of three that hand Python's lock to and fro one would wait. Without such a lock, a core each.
     """
     has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-    return 1 if has_lock else (os.cpu_count() or 1)
+    cores = os.cpu_count() or 1
+    return min(cores, 2) if has_lock else cores
 
 
 def _one(
@@ -243,15 +246,17 @@ def _chunks(
 ) -> Iterator[tuple[bytes, int, bool]]:
     """Whole events without what separates the chunks, and where they start; last what remains.
 
-    Behind the events of a chunk there is `PADDING`: each is copied once.
+    Behind the events of a chunk there is `PADDING`: each is copied once. Chunks grow with what was
+    read: larger ones are quicker, and still a small part of the columns held by then.
     """
     separator, between = layout.separator, len(layout.between)
     less = len(separator) - 1
     waiting: list[bytes] = []  # what is in no chunk yet, without a separator
     edge = b""  # where that ends: a separator may lie across the border
     for more in blocks:
-        cut = data.rfind(separator)
-        if cut < 0 and separator in edge + data[:less]:
+        more_wanted = sum(map(len, waiting)) + len(data) < min(at // _SHARE, _LARGEST)
+        cut = -1 if more_wanted else data.rfind(separator)
+        if cut < 0 and not more_wanted and separator in edge + data[:less]:
             data = b"".join((*waiting, data))
             waiting, cut = [], data.rfind(separator)
         if cut < 0:

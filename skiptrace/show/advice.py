@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import polars as pl
 
 from skiptrace.model.health import DOUBTFUL, weighty
 from skiptrace.show.text import duration, percent, shorten
-from skiptrace.thresholds import BUSY
+from skiptrace.thresholds import BUSY, DOUBT_SHARE, LOST_SHARE
 
 ADVICE = {
     "profiler": "the profiler itself: record less, or fewer steps",
@@ -26,6 +29,24 @@ ADVICE = {
     "unknown": "launched outside the recording: record a longer window",
 }
 """Cause of idle time -> what to do about it."""
+
+TAKEN_OUT = {
+    "python": "no time in Python between operators",
+    "python before this operator": "no time in Python before this operator",
+    "operator": "no time in this operator",
+    "alloc": "no allocation",
+    "dataloader": "input at no cost",
+    "dependency": "no wait for another stream",
+}
+"""Causes that were taken out, in words."""
+
+Mark = Callable[[str], str]
+"""Writes a name that the trace gives, at a length that fits a sentence."""
+
+
+def _plain(name: str) -> str:
+    return shorten(name, 80)
+
 
 _VERDICTS = {"cpu": "CPU-bound", "gpu": "GPU-bound", "balanced": "Balanced"}
 
@@ -48,31 +69,47 @@ def verdict_sentence(verdict: pl.DataFrame, by_step: pl.DataFrame, health: pl.Da
     return f"{_VERDICTS[row['verdict']]}{steps}: {row['because']}."
 
 
-def caution_sentence(verdict: str | None, health: pl.DataFrame) -> str:
-    """What the verdict rests on where figures are missing or may be wrong; else nothing."""
+def caution_sentence(verdict: str | None, health: pl.DataFrame, unlinked: float) -> str:
+    """What verdict and advice rest on where figures are missing or may be wrong; else nothing.
+
+    `unlinked` is the share of the device time in the steps of work without a launch.
+    """
+    kind = pl.col("kind")
     found = weighty(health).filter(
-        (pl.col("kind") != "no_device_work")  # the verdict says that
-        & ((pl.col("severity") == "error") | pl.col("kind").is_in(list(DOUBTFUL)))
+        (kind != "no_device_work")  # the verdict says that
+        & (
+            (pl.col("severity") == "error")
+            | kind.is_in([*DOUBTFUL, "needed_left_out"])
+            | ((kind == "launch_without_work") & (pl.col("share") >= LOST_SHARE))
+        )
     )
-    if found.is_empty():
-        return ""
-    what = "damaged" if (found["severity"] == "error").any() else "doubtful"
-    lead = f"The trace is {what}" if verdict is None else f"The verdict rests on a {what} trace"
     kinds = [f"{count:,} {kind}" for kind, count in found.select("kind", "count").rows()]
+    if kinds:
+        kinds[0] += f" ({found['meaning'][0]})"
+    if unlinked >= DOUBT_SHARE:
+        kinds.insert(0, f"{percent(unlinked)} of the device time in the steps is of work whose "
+                        "launch is not recorded")  # fmt: skip
+    if not kinds:
+        return ""
+    is_damaged = (found["severity"] == "error").any()
+    what = "damaged" if is_damaged else "doubtful" if len(found) else "cut"
+    lead = (
+        f"The trace is {what}" if verdict is None else f"Verdict and advice rest on a {what} trace"
+    )
     more = f"; also {', '.join(kinds[1:3])}" + (" and more" if len(kinds) > 3 else "")
-    return f"{lead}: {kinds[0]} ({found['meaning'][0]}){more if kinds[1:] else ''}."
+    return f"{lead}: {kinds[0]}{more if kinds[1:] else ''}."
 
 
 def advice_sentences(
     verdict: str | None, steps: pl.DataFrame, idle: pl.DataFrame, behind: pl.DataFrame,
-    kernels: pl.DataFrame, lead_ns: int,
+    kernels: pl.DataFrame, lead_ns: int, mark: Mark = _plain,
 ) -> str:  # fmt: skip
     """What to do: about the device where it is the limit, else about the largest idle cause."""
     if verdict is None:
         return ""
     il = int((steps["il_ns"] * steps["devices"]).sum())
     if int(steps["gpu_idle_ns"].sum()) <= (1 - BUSY) * il:
-        return _limit(kernels, steps)
+        return _limit(kernels, steps, mark)
     between = int(idle["idle_ns"].sum())
     if lead_ns > between:
         return (
@@ -80,16 +117,14 @@ def advice_sentences(
             f"{duration(between)} between works: look at what the host does before its first "
             "launch, or record several steps in a row."
         )
-    return _largest_cause(idle, behind, between) if between else ""
+    return _largest_cause(idle, behind, between, mark) if between else ""
 
 
-def _limit(kernels: pl.DataFrame, steps: pl.DataFrame) -> str:
+def _limit(kernels: pl.DataFrame, steps: pl.DataFrame, mark: Mark) -> str:
     top = kernels.row(0, named=True) if len(kernels) else None
     share = percent(int(steps["gpu_idle_ns"].sum()) / max(int(steps["il_ns"].sum()), 1))
     what = (
-        f"{percent(top['time_share'])} of its kernel time is {shorten(top['kernel'], 80)}. "
-        if top
-        else ""
+        f"{percent(top['time_share'])} of its kernel time is {mark(top['kernel'])}. " if top else ""
     )
     return (
         f"The device is the limit: {what}What to do: faster or fewer kernels, or a faster device; "
@@ -97,13 +132,14 @@ def _limit(kernels: pl.DataFrame, steps: pl.DataFrame) -> str:
     )
 
 
-def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int) -> str:
+def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int, mark: Mark) -> str:
     top = idle.row(0, named=True)
     first = behind.filter(pl.col("cause") == top["cause"]).row(0, named=True)
     parts = (first["root_op"], first["op"], first["python"])
-    where = " > ".join(dict.fromkeys(part for part in parts if part))
-    place = f"before {first['next_op']}" if first["next_op"] else f"at {where}" if where else ""
-    call = f" ({first['call']})" if first["call"] else ""
+    where = " > ".join(mark(part) for part in dict.fromkeys(parts) if part)
+    place = f"before {mark(first['next_op'])}" if first["next_op"] else ""
+    place = place or (f"at {where}" if where else "")
+    call = f" ({mark(first['call'])})" if first["call"] else ""
     part = percent(first["idle_ns"] / top["idle_ns"]) if top["idle_ns"] else "-"
     most = f", {part} of that {place}{call}" if place else ""
     return (
@@ -111,3 +147,12 @@ def _largest_cause(idle: pl.DataFrame, behind: pl.DataFrame, between: int) -> st
         f"between works has the cause '{top['cause']}'{most}. "
         f"What to do: {ADVICE[top['cause']]}."
     )
+
+
+def change_in_words(change: str) -> str:
+    """A change of `advise` as a person would say it after "with"."""
+    if change.startswith("remove_syncs='"):
+        return f"no wait in {change.removeprefix('remove_syncs=').strip(chr(39))}"
+    words = TAKEN_OUT.get(change, change).replace("remove_syncs=True", "no wait")
+    words = re.sub(r"^fuse (\d+ kernels)", r"\1 fused into one", words)
+    return words.replace("cuda_graph=True", "the step as a CUDA graph")

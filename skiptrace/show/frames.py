@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from skiptrace.show.text import duration, percent, shorten
+from skiptrace.show.text import cell, label
 
 NAME_WIDTH = 60
 
@@ -22,9 +22,9 @@ def print_frame(console: Console, title: str, frame: pl.DataFrame, rows: int = 2
         # Only names are long enough to fold.
         number, folds = dtype.is_numeric(), name == "kernel"
         justify: Literal["left", "right"] = "right" if number else "left"
-        table.add_column(_label(name), justify=justify, overflow="fold", no_wrap=not folds)
+        table.add_column(label(name), justify=justify, overflow="fold", no_wrap=not folds)
     for row in frame.head(rows).iter_rows(named=True):
-        table.add_row(*(Text(_cell(name, value)) for name, value in row.items()))
+        table.add_row(*(Text(cell(name, value, NAME_WIDTH)) for name, value in row.items()))
     print_table(console, title, table, len(frame) - rows)
 
 
@@ -50,19 +50,3 @@ def print_table(console: Console, title: str, table: Table, more: int) -> None:
         )
     if more > 0:
         console.print(Text(f"  ... and {more:,} more rows (see --json)", style="dim"))
-
-
-def _label(name: str) -> str:
-    return name.removesuffix("_ns").removesuffix("_share").replace("_", " ")
-
-
-def _cell(name: str, value: Any) -> str:  # noqa: ANN401  the cell of any column
-    if value is None:
-        return "-"
-    if name.endswith("_ns"):
-        return duration(round(value))
-    if name.endswith("_share"):
-        return percent(value)
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else shorten(str(value), NAME_WIDTH)

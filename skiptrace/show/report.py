@@ -19,6 +19,7 @@ from skiptrace.model.steps import is_one_step
 from skiptrace.model.trace import Trace
 from skiptrace.predict.advise import weighed
 from skiptrace.predict.boundedness import verdicts
+from skiptrace.predict.doubts import unlinked_share
 from skiptrace.show.advice import advice_sentences, caution_sentence, verdict_sentence
 
 SCHEMA = "skiptrace.report/1"
@@ -72,7 +73,7 @@ def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
     return Report(
         source=trace.meta.source,
         sentence=verdict_sentence(verdict, by_step, trace.health),
-        caution=caution_sentence(verdict["verdict"].item(), trace.health),
+        caution=caution_sentence(verdict["verdict"].item(), trace.health, unlinked_share(trace)),
         advice=advice_sentences(
             verdict["verdict"].item(), steps, idle, behind, kernels, lead_ns(trace, steps)
         ),

@@ -1,9 +1,8 @@
-"""Sweeps, comparisons and fusion, each as JSON types and as tables."""
+"""Sweeps, comparisons, predictions and fusion as tables."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,44 +18,6 @@ if TYPE_CHECKING:
 
 END_WIDTH = 32
 """Characters of the names of a chain's first and last kernel."""
-
-
-def sweep_dict(sweep: Sweep) -> dict[str, Any]:
-    """A sweep as JSON types; times in ns."""
-    return {
-        "schema": "skiptrace.sweep/1",
-        "parameter": sweep.name,
-        "rows": sweep.frame.to_dicts(),
-        "transition": asdict(sweep.transition),
-    }
-
-
-def comparison_dict(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as JSON types."""
-    return {
-        "schema": "skiptrace.compare/1",
-        "sentence": comparison.sentence,
-        "rows": comparison.frame.to_dicts(),
-        "crossovers": comparison.crossovers.to_dicts(),
-        "later": comparison.later.to_dicts(),
-        "transitions": {name: asdict(t) for name, t in comparison.transitions.items()},
-    }
-
-
-def fusion_dict(fusion: Fusion) -> dict[str, Any]:
-    """Fusion candidates as JSON types; times in ns."""
-    frames = {name: frame.to_dicts() for name, frame in vars(fusion).items()}
-    return {"schema": "skiptrace.fusion/1", **frames}
-
-
-def whatif_dict(found: WhatIf) -> dict[str, Any]:
-    """A prediction as JSON types; times in ns."""
-    return {
-        "schema": "skiptrace.whatif/1",
-        "changed": found.changed,
-        "assumptions": list(found.assumptions),
-        "rows": found.frame.to_dicts(),
-    }
 
 
 def print_whatif(found: WhatIf, console: Console) -> None:
@@ -77,8 +38,9 @@ def print_whatif(found: WhatIf, console: Console) -> None:
             f"instead of {duration(row['before_ns'])} without a profiler, and {then}."
         )
     )
-    if not found.changed and found.assumptions:
-        console.print(Text(f"Nothing changes: {'; '.join(found.assumptions)}."))
+    if not found.changed:
+        why = "; ".join(found.assumptions) or "no change was asked for"
+        console.print(Text(f"Nothing changes: {why}."))
     else:
         for line in found.assumptions:
             console.print(Text(f"Assumed: {line}."))

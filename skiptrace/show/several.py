@@ -1,8 +1,8 @@
-"""Ranks and differences, each as JSON types and as tables."""
+"""Ranks and differences as sentences and tables."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,31 +16,6 @@ from skiptrace.show.text import duration, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-def ranks_dict(ranks: Ranks) -> dict[str, Any]:
-    """What several ranks show together, as JSON types; times in ns."""
-    waits = stragglers(ranks)
-    return {
-        "schema": "skiptrace.ranks/1",
-        "sentence": sentence(ranks, waits),
-        "steps": summary(ranks).to_dicts(),
-        "boundedness": boundedness(ranks).to_dicts(),
-        "clocks": ranks.clocks.to_dicts(),
-        "collectives": collectives(ranks).to_dicts(),
-        "stragglers": waits.to_dicts(),
-    }
-
-
-def diff_dict(found: Diff) -> dict[str, Any]:
-    """A difference as JSON types; times in ns."""
-    frames = {name: getattr(found, name) for name in ("steps", "split", "ops", "launches", "works")}
-    return {
-        "schema": "skiptrace.diff/1",
-        "verdict": found.verdict,
-        "change_ns": found.change_ns,
-        **{name: frame.to_dicts() for name, frame in frames.items()},
-    }
 
 
 def sentence(ranks: Ranks, waits: pl.DataFrame) -> str:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skiptrace.show.advice import TAKEN_OUT
 from skiptrace.show.frames import print_table
 from skiptrace.show.report import Report
 from skiptrace.show.text import duration, percent, shorten
@@ -65,17 +66,6 @@ def print_report(report: Report, console: Console) -> None:
     _table(console, "Health", report.health, {
         "severity": ("severity", _text), "count": ("count", _count), "meaning": ("found", _text),
         "affects": ("affects", _text)})  # fmt: skip
-
-
-TAKEN_OUT = {
-    "python": "no time in Python between operators",
-    "python before this operator": "no time in Python before this operator",
-    "operator": "no time in this operator",
-    "alloc": "no allocation",
-    "dataloader": "input at no cost",
-    "dependency": "no wait for another stream",
-}
-"""Causes that were taken out, in words."""
 
 
 def _changes(console: Console, found: pl.DataFrame) -> None:

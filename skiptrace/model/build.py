@@ -1,0 +1,160 @@
+"""Events by role to a `Trace`: nested, linked, in steps, with what is odd about it counted."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import polars as pl
+
+from skiptrace.model import categories as cats
+from skiptrace.model.arguments import SavedArguments
+from skiptrace.model.doubts import note_doubts
+from skiptrace.model.events import Events
+from skiptrace.model.health import Findings
+from skiptrace.model.launches import Floors, build_launches
+from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
+from skiptrace.model.meta import Meta
+from skiptrace.model.schema import FRAMES as SCHEMA
+from skiptrace.model.schema.column import conform
+from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
+from skiptrace.model.steps import Steps, find_steps, one_step, step_of
+from skiptrace.model.trace import Trace, Whole
+from skiptrace.read.source import Source
+
+
+class Origin(NamedTuple):
+    """Where events came from."""
+
+    source: Source | SavedArguments
+    """What has their other arguments."""
+    meta: Meta
+    mentioned: frozenset[str]
+    """As in `Whole`."""
+
+
+def build_trace(
+    events: Events, findings: Findings, origin: Origin, wanted: Steps | pl.DataFrame | None
+) -> Trace:
+    """Nest, link and place the events of a recording.
+
+    Parameters
+    ----------
+    events
+        One frame a role, in file order.
+    findings
+        What was odd about reading them; what is odd about them is added.
+    wanted
+        As ``steps`` of `load`, or the finished frame.
+    """
+    with ThreadPoolExecutor(1) as beside:  # operators on one core, calls and work on another
+        device = beside.submit(_link_device, events)
+        steps = _steps(events, wanted)
+        ops, nest, crossing = nest_ops(events.ops)
+        ops = conform(_with_step(ops, steps), OPS)
+        findings.add("badly_nested_op", crossing, len(ops))
+        linked = device.result()
+    calls = conform(_with_step(enclosing_ops(nest, ops, linked.calls), steps), CALLS)
+    works, floors = linked.work, linked.floors
+    launches = conform(
+        linked.launches.join(
+            calls.select("id", "op", "step"), on="id", how="left", maintain_order="left"
+        ).join(ops.select(op="id", root_op="root"), on="op", how="left", maintain_order="left"),
+        LAUNCHES,
+    )
+    _note_links(findings, ops, calls, launches, linked)
+    kinds = {"kernel", *launches["kind"].unique()}
+    for how in dict.fromkeys(floors.source.values()):
+        rest = [k for k in floors.source if floors.source[k] == how and k in kinds]
+        detail = ", ".join(f"{kind}: {floors.ns[kind]} ns" for kind in rest)
+        findings.add(f"floor_{how}", len(rest), detail=detail)
+    frames = {
+        "ops": ops,
+        "calls": calls,
+        "work": works,
+        "launches": launches,
+        "annotations": conform(events.annotations, SCHEMA["annotations"]),
+        "python": conform(events.python, SCHEMA["python"]),
+        "steps": steps,
+    }
+    note_doubts(findings, frames, events, origin.meta)
+    return Trace(
+        **frames,
+        meta=origin.meta,
+        health=findings.frame(),
+        window=None,
+        whole=Whole(
+            **frames,
+            overhead=conform(events.overhead, SCHEMA["annotations"]),
+            syncs=events.syncs,
+            collectives=events.collectives,
+            floors=floors,
+            source=origin.source,
+            mentioned=origin.mentioned,
+        ),
+    )
+
+
+def _steps(events: Events, wanted: Steps | pl.DataFrame | None) -> pl.DataFrame:
+    if isinstance(wanted, pl.DataFrame):
+        return wanted
+    hosts = [events.annotations, events.named_steps]
+    if wanted is not None:
+        hosts.append(events.ops)
+    labelled = events.annotations if len(events.annotations) else events.ops
+    steps = find_steps(pl.concat(hosts), wanted, labelled["name"])
+    return one_step(*events.span) if steps.is_empty() else steps
+
+
+def _with_step(frame: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    step = step_of(steps, frame["pid"].to_numpy(), frame["start_ns"].to_numpy())
+    return frame.with_columns(step.alias("step"))
+
+
+class _Linked(NamedTuple):
+    """What is found without the operators."""
+
+    calls: pl.DataFrame
+    work: pl.DataFrame
+    launches: pl.DataFrame
+    floors: Floors
+    fallbacks: int
+
+
+def _link_device(events: Events) -> _Linked:
+    calls = events.calls.with_columns(
+        pl.when(valid_id()).then(pl.col("correlation")).alias("correlation")
+    )
+    work, fallbacks = link_works(calls, events.work)
+    work = conform(work, WORK)
+    return _Linked(calls, work, *build_launches(calls, work), fallbacks)
+
+
+def _note_links(
+    findings: Findings,
+    ops: pl.DataFrame,
+    calls: pl.DataFrame,
+    launches: pl.DataFrame,
+    linked: _Linked,
+) -> None:
+    works = linked.work.select(
+        "id", "start_ns", "dur_ns", "device", "stream", "correlation", "launch"
+    )
+    findings.add("no_device_work", int(works.is_empty()))
+    findings.add("no_operators", int(ops.is_empty()))
+    unlinked = works.filter(pl.col("launch").is_null())
+    findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
+    findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
+    findings.add("linked_by_external_id", linked.fallbacks, len(works))
+    for kind, column in (("launch_without_op", "op"), ("launch_outside_steps", "step")):
+        outside = launches.select("id", column).filter(pl.col(column).is_null())
+        findings.add_rows(kind, outside, len(launches))
+    graphs = calls.select("id", "name").filter(pl.col("name").str.contains(cats.LAUNCH_GRAPH))
+    findings.add_rows(
+        "graph_without_work", graphs.join(launches.select("id"), on="id", how="anti"), len(graphs)
+    )
+    end = pl.col("start_ns") + pl.col("dur_ns")
+    early = works.sort("device", "stream", "start_ns", "id").filter(
+        pl.col("start_ns") < end.cum_max().shift(1).over("device", "stream")
+    )
+    findings.add_rows("overlapping_work", early, len(works))

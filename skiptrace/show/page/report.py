@@ -1,0 +1,87 @@
+"""`report`: what a trace shows, or several, as one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from skiptrace.errors import NoTraceError, SaveError
+from skiptrace.model.launches import Floor
+from skiptrace.model.trace import Trace
+from skiptrace.read.source import Source
+from skiptrace.show.page.one import one_page
+from skiptrace.show.page.several import several_page
+
+
+def report(
+    trace: Trace | Mapping[str, Trace],
+    path: str | os.PathLike[str],
+    *,
+    floor: Floor | None = None,
+) -> Path:
+    """Write a report as one HTML file: verdict, advice, plots, tables, health and definitions.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one; or a mapping from names to traces, which are compared: the
+        first with each of the others.
+    path
+        The file to write, such as ``"report.html"``.
+    floor
+        As in `tklqt`.
+
+    Returns
+    -------
+    pathlib.Path
+        The path; the file is complete when the call returns, and as it was if it raises.
+
+    Raises
+    ------
+    NoTraceError
+        It is neither a trace nor a mapping from names to traces.
+    SaveError
+        The path is that of a trace itself, or cannot be written.
+
+    Warns
+    -----
+    TraceWarning
+        As `ops` and `whatif`.
+
+    Notes
+    -----
+    Plots need the packages of the extra ``plot``; without them the report says so and has all else.
+    """
+    target = Path(path)
+    traces = {"": trace} if isinstance(trace, Trace) else _checked(trace)
+    for one in traces.values():
+        _keep_source(one, target)
+    many = len(traces) > 1
+    page = several_page(traces, floor) if many else one_page(next(iter(traces.values())), floor)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+        partial.replace(target)
+    except OSError as error:
+        raise SaveError.cannot_write(str(target), error.strerror or str(error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _checked(given: object) -> dict[str, Trace]:
+    if not isinstance(given, Mapping) or not given:
+        raise NoTraceError.of("report", given)
+    for one in given.values():
+        if not isinstance(one, Trace):
+            raise NoTraceError.of("report", one)
+    return {str(name): one for name, one in given.items()}
+
+
+def _keep_source(trace: Trace, target: Path) -> None:
+    source = trace.whole.source
+    origin = source.origin if isinstance(source, Source) else None
+    if isinstance(origin, Path) and target.exists() and target.samefile(origin):
+        raise SaveError.own_source(str(target))
