@@ -15,7 +15,6 @@ import pytest
 
 import skiptrace as sk
 from skiptrace import cli
-from skiptrace.archive.save import save
 from skiptrace.model.health import MEANINGS
 from skiptrace.model.schema import FRAMES
 from skiptrace.model.schema.column import ACTIVITIES
@@ -25,8 +24,8 @@ from skiptrace.show.report import Report
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = [name for name in sk.__all__ if isinstance(getattr(sk, name), FunctionType)]
 PLOTS = [f"plot.{name}" for name in sk.plot.__all__]
-METHODS = {"save": save}
-"""Methods of a trace that have a page of their own, and what they call."""
+METHODS = {"save": sk.Trace.save}
+"""Methods of a trace that have a page of their own."""
 SECTIONS = (
     "## Definition", "## Edge cases", "## Cost", "## What it cannot tell", "## References",
 )  # fmt: skip
@@ -119,7 +118,7 @@ def test_the_api_page_has_every_public_name_once_and_no_other() -> None:
         *PLOTS,
         *(f"errors.{n}" for n in classes(sk.errors, sk.errors.SkiptraceError)),
         *(f"torch.{n}" for n in hooks | {"Profile"}),
-        *("model.meta.Meta", "archive.save.save"),  # reached through a trace
+        "model.meta.Meta",  # reached through a trace
         "thresholds",  # what results rest on
     }
 

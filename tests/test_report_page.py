@@ -14,7 +14,7 @@ import pytest
 from helpers import Event, call, fixture_path, kernel, op, step
 from hypothesis import given
 from hypothesis import strategies as st
-from page import Node, page_of, parsed, rows_of
+from report_page import Node, page_of, parsed, rows_of
 
 import skiptrace as sk
 from skiptrace import cli
