@@ -268,9 +268,10 @@ PARTS: dict[str, Callable[[Made, Path, int], Iterator[str]]] = {
 
 
 def sources(folder: Path) -> list[Path]:
-    """The traces to repeat: all but the largest."""
+    """The traces to repeat, in falling order of size, so that any part has large ones."""
     found = [*folder.glob("*/*.json.gz"), *(ROOT / "tests" / "fixtures").glob("*.json.gz")]
-    return sorted(p for p in found if p.stat().st_size <= LARGEST)
+    kept = [(path.stat().st_size, path) for path in found]
+    return [path for size, path in sorted(kept, reverse=True) if size <= LARGEST]
 
 
 def main() -> None:
