@@ -160,9 +160,11 @@ GOALS = (
         1, "at most 1 ×",
     ),
     Goal(
-        "without Python frames: share of the time over share of the events",
-        lambda r: r.ratio("leave out", ("stacks", "no_python"), ("stacks", "load"))
-        / r.ratio("leave out", ("stacks", "no_python", "events"), ("stacks", "load", "events")),
+        "without Python frames: share of the events left out over share of the time saved",
+        lambda r: (
+            1 - r.ratio("leave out", ("stacks", "no_python", "events"), ("stacks", "load", "events"))
+        )
+        / (1 - r.ratio("leave out", ("stacks", "no_python"), ("stacks", "load"))),
         PROPORTIONAL, "proportionally faster (within 15 %)",
     ),
     Goal(

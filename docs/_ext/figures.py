@@ -1,7 +1,7 @@
-"""Charts of the docs, drawn while they are built: the directive ``{plot}``.
+"""What the library shows, made while the docs are built: ``{plot}`` a chart, ``{cell}`` a cell.
 
-Its argument is an expression of a chart over `sk`, and over ``load`` and ``load_ranks``, which take
-the name of a fixture; its content is the caption. So readers see what the library draws, and no
+The argument is an expression over `sk`, and over ``load`` and ``load_ranks``, which take the name
+of a fixture; the content is the caption. So readers see what the library draws today, and no
 drawing is kept in the repository.
 """
 
@@ -11,7 +11,7 @@ import base64
 import html
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import vl_convert
 from docutils import nodes
@@ -38,43 +38,61 @@ def load_ranks(name: str) -> sk.Ranks:
     return sk.load_ranks([FIXTURES / f"{name}_rank{rank}.json.gz" for rank in (0, 1)])
 
 
-class Plot(SphinxDirective):
-    """A chart as an image within its page, and the code that made it above."""
+class Shown(SphinxDirective):
+    """The value of an expression within its page, where pages are HTML; a caption below it."""
 
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Draw the chart where pages are HTML; elsewhere there is the caption alone."""
+        """Evaluate the expression, and show its value."""
         code = self.arguments[0]
         figure = nodes.figure()
         if self.env.app.builder.format == "html":
-            figure += nodes.raw("", self.drawn(code), format="html")
+            try:
+                value = eval(code, {"sk": sk, "load": load, "load_ranks": load_ranks})  # noqa: S307
+            except Exception as error:
+                message = f"{code} cannot be shown: {error!r}"
+                raise self.error(message) from error
+            figure += nodes.raw("", self.drawn(value), format="html")
         caption, messages = self.parse_inline(" ".join(self.content))
         figure += nodes.caption("", "", *caption)
         self.set_source_info(figure)
         return [figure, *messages]
 
-    def drawn(self, code: str) -> str:
-        """The chart as an image that needs no file beside the page."""
-        try:
-            chart = eval(code, {"sk": sk, "load": load, "load_ranks": load_ranks})  # noqa: S307  of the project's own pages
-        except Exception as error:
-            message = f"{code} cannot be drawn: {error!r}"
-            raise self.error(message) from error
-        spec, title = chart.to_json(), html.escape(" ".join(chart.title.text))
-        sizes = {
+    def drawn(self, value: Any) -> str:  # noqa: ANN401  of whatever the page shows
+        """The value as HTML."""
+        raise NotImplementedError
+
+
+class Plot(Shown):
+    """A chart as an image that needs no file beside the page."""
+
+    def drawn(self, value: Any) -> str:  # noqa: ANN401
+        """The smaller of two images: of a timeline's thousand pieces that is a picture."""
+        spec, title = value.to_json(), html.escape(" ".join(value.title.text))
+        kinds = {
             "svg+xml": vl_convert.vegalite_to_svg(spec).encode(),
             "png": vl_convert.vegalite_to_png(spec, scale=2),
-        }  # of a timeline's thousand pieces a picture is the smaller
-        kind, image = min(sizes.items(), key=lambda item: len(item[1]))
+        }
+        kind, image = min(kinds.items(), key=lambda item: len(item[1]))
         width = f' width="{int.from_bytes(image[16:20]) // 2}"' if kind == "png" else ""
         source = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
         return f'<img alt="{title}"{width} src="{source}" />'
 
 
+class Cell(Shown):
+    """What a notebook shows of a value."""
+
+    def drawn(self, value: Any) -> str:  # noqa: ANN401
+        """The HTML that notebooks ask for."""
+        made: str = value._repr_html_()
+        return f'<div style="text-align:left">{made}</div>'
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Register the directive with Sphinx."""
+    """Register the directives with Sphinx."""
     app.add_directive("plot", Plot)
+    app.add_directive("cell", Cell)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -67,6 +67,9 @@ class Diff:
         """A chart of it: `skiptrace.plot.diff`."""
         return later("show.plots").diff(self, width=width)
 
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").diff_html(self))
+
 
 def diff(before: Trace, after: Trace) -> Diff:
     """What changed between two traces of one workload, and which part of the latency that is.

@@ -279,6 +279,9 @@ class Trace:
         """What changed from another trace to this one: `skiptrace.diff`."""
         return later("measure.diff").subtract(self, before)
 
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").trace_html(self))
+
 
 def _build_index(frames: Trace | Whole) -> Index:
     return Index(

@@ -60,6 +60,9 @@ class Sweep:
         """A chart of it: `skiptrace.plot.sweep`."""
         return later("show.plots").sweep(self, value, width=width)
 
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").sweep_html(self))
+
 
 def sweep(
     traces: Points | str | PathLike[str],

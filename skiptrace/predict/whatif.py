@@ -52,6 +52,9 @@ class WhatIf:
         """A chart of it: `skiptrace.plot.whatif`."""
         return later("show.plots").whatif(self, width=width)
 
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").whatif_html(self))
+
 
 def whatif(  # noqa: PLR0913  one keyword for each change
     trace: Trace,
