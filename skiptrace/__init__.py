@@ -3,6 +3,8 @@
 A public name is imported when it is first asked for, so that importing the package costs little.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

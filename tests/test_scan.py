@@ -413,7 +413,6 @@ def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
         ({"load": {"step": 1}}, UnknownKeyError, "steps"),
         ({"load": {"steps": object()}}, ArchiveError, "kept with each trace"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_scanned_is_said_before_anything_is_written(
     options: dict[str, Any], error: type[Exception], said: str, tmp_path: Path
