@@ -351,8 +351,9 @@ source, where the trace has a case of it.
 |---|---|---|---|---|---|---|"""
 TAIL = """
 HTA counts a launch in its queue length until its work *starts*, so its integral is the sum of
-begin-to-begin times over all launches; [](verbs/queue_depth.md) counts until the work ends. Its
-launch statistics have the launches whose calls it knows by name, and are compared on those."""
+begin-to-begin times over all launches; [`queue_depth`](verbs/queue_depth.md) counts until the work
+ends. Its launch statistics have the launches whose calls it knows by name, and are compared on
+those."""
 
 
 def page(results: dict[str, dict[str, str] | None], command: str) -> str:

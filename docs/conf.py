@@ -13,6 +13,7 @@ copyright = "The skiptrace developers"
 version = release = installed_version(project)
 
 extensions = [
+    "figures",
     "myst_parser",
     "schema_tables",
     "sphinx.ext.autodoc",

@@ -3,6 +3,8 @@
 A public name is imported when it is first asked for, so that importing the package costs little.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,10 @@ from skiptrace.model.trace import Trace
 
 if TYPE_CHECKING:
     from skiptrace import torch
+    from skiptrace.archive.measures import Measure
+    from skiptrace.archive.open_archive import Archive, open_archive
+    from skiptrace.archive.regressions import Regressions, regressions
+    from skiptrace.archive.scan import Scan, scan
     from skiptrace.measure.breakdown import breakdown
     from skiptrace.measure.collectives import collectives
     from skiptrace.measure.copy_bandwidth import CopyBandwidth, copy_bandwidth
@@ -55,6 +61,10 @@ if TYPE_CHECKING:
     from skiptrace.show.to_dict import to_dict
 
 _WHERE = {
+    "archive.measures": "Measure",
+    "archive.open_archive": "Archive open_archive",
+    "archive.regressions": "Regressions regressions",
+    "archive.scan": "Scan scan",
     "measure.breakdown": "breakdown",
     "measure.collectives": "collectives",
     "measure.copy_bandwidth": "CopyBandwidth copy_bandwidth",
@@ -116,6 +126,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Archive",
     "Comparison",
     "CopyBandwidth",
     "Cost",
@@ -123,12 +134,15 @@ __all__ = [
     "Diff",
     "Fusion",
     "LaunchFloor",
+    "Measure",
     "Memory",
     "Peak",
     "PredictedTransition",
     "ProfilerCost",
     "QueueDepth",
     "Ranks",
+    "Regressions",
+    "Scan",
     "Sweep",
     "Trace",
     "TraceWarning",
@@ -159,11 +173,14 @@ __all__ = [
     "load",
     "load_ranks",
     "memory",
+    "open_archive",
     "ops",
     "plot",
     "predict_transition",
     "queue_depth",
+    "regressions",
     "report",
+    "scan",
     "sm_efficiency",
     "step_time",
     "stragglers",

@@ -47,5 +47,21 @@ LONG_DELAY = 100_000
 QUEUE_LIMIT = 1024
 """So many launches that wait or run fill the queue of a stream."""
 
+NOISE = 0.1
+"""Runs of one workload differ by this share of a figure, where fewer than `REPEATS` are known."""
+
+REPEATS = 3
+"""From so many runs of a baseline on, their own spread is the noise."""
+
+LEAST_CHANGE = 0.01
+"""A figure that changed by less than this share of the latency has not, whatever its noise."""
+
+STUDENT_99 = (
+    31.821, 6.965, 4.541, 3.747, 3.365, 3.143, 2.998, 2.896, 2.821, 2.764, 2.718, 2.681, 2.650,
+    2.624, 2.602, 2.583, 2.567, 2.552, 2.539, 2.528, 2.518, 2.508, 2.500, 2.492, 2.485, 2.479,
+    2.473, 2.467, 2.462, 2.457,
+)  # fmt: skip
+"""Student's t beyond which 1 % lies, by degrees of freedom from 1 on; from 30 on the last."""
+
 CHANGED = 0.05
 """What differs by more than this share of the longer of the two is slower or faster, else same."""

@@ -55,6 +55,7 @@ def is_memory(event: Event) -> bool:
     return event.get("name") == "[memory]"
 
 
+BATCHES = (1, 8, 16, 32)
 CUTS = {
     "eager_step": Cut("h100/gpt2_b1_s512_eager"),
     "encoder": Cut("public/tl_h100_bert-small"),
@@ -77,15 +78,26 @@ CUTS = {
     "tp2_rank0": Cut("h100/tp2_rank0"),
     "tp2_rank1": Cut("h100/tp2_rank1"),
     "jax": Cut("h100/jax_matmuls"),
+    # In folders of their own, for the examples: tests of single traces have enough of them. A sweep
+    # on two platforms:
+    "sweep/h100/null_kernel_spaced": Cut("h100/null_kernel_spaced"),
+    # The kernels of graph_step launched one by one.
+    "pair/op_by_op": Cut("h100/gpt2_b1_s512_mask4d", ("ProfilerStep#3",)),
+} | {
+    f"sweep/{platform}/gpt2_b{batch}_s512_eager": Cut(
+        f"{platform}/gpt2_b{batch}_s512_eager", ("ProfilerStep#2",)
+    )
+    for platform in ("h100", "h200")
+    for batch in BATCHES
 }  # fmt: skip
 
 
 def main() -> None:
     """Write every fixture, and say how large it became."""
-    FIXTURES.mkdir(exist_ok=True)
     total = 0
     for name, cut in CUTS.items():
         packed = gzip.compress(make(cut), 9, mtime=0)
+        fixture_path(name).parent.mkdir(exist_ok=True, parents=True)
         fixture_path(name).write_bytes(packed)
         total += len(packed)
         print(f"{name}: {len(packed):,} bytes")  # noqa: T201
@@ -93,6 +105,19 @@ def main() -> None:
             raise SystemExit(f"{name} is larger than {MAX_BYTES:,} bytes")
     if total > MAX_TOTAL:
         raise SystemExit(f"{total:,} bytes in all")
+    (FIXTURES / "sweep" / "latency.json").write_text(latencies(), encoding="utf-8")
+
+
+def latencies() -> str:
+    """The latencies of the examples' runs without a profiler."""
+    whole = json.loads((traces_folder() / "latency.json").read_text(encoding="utf-8"))
+    wanted = re.compile(rf"gpt2/b(?:{'|'.join(map(str, BATCHES))})/eager|gpt2/b1/mask4d.*")
+    kept = {
+        platform: {"latency_us": {k: v for k, v in of["latency_us"].items() if wanted.fullmatch(k)}}
+        for platform, of in whole.items()
+        if platform in ("h100", "h200")
+    }
+    return json.dumps(kept, indent=1) + "\n"
 
 
 def make(cut: Cut) -> bytes:

@@ -9,6 +9,8 @@ from sweeps import trace_at
 from test_verbs_pure import loaded
 
 import skiptrace as sk
+from skiptrace.model.schema.archived import REGRESSIONS
+from skiptrace.model.schema.column import empty
 from skiptrace.show.to_dict import SCHEMAS
 
 NAMES = [kind.__name__ for kind in SCHEMAS]
@@ -32,6 +34,7 @@ def results() -> dict[str, Any]:
         sk.predict_transition(trace_at(1), trace_at(16), parameters=(1, 16)),
         sk.queue_depth(trace),
         sk.load_ranks({0: trace, 3: loaded()}),
+        sk.Regressions(empty(REGRESSIONS), {"b.json": ("slower by 5 ms",)}),
         swept,
         swept.transition.tklqt,
         sk.tree(trace),

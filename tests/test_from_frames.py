@@ -208,6 +208,9 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("work= lacks the columns kind, device;", "it has name, start_ns"),
     ),
     "float": ({"ops": OPS | {"start_ns": [1.5]}}, ("ops=", "'start_ns' of Float64", "nanosecond")),
+    "nullable of pandas": (
+        {"work": WORK | {"correlation": [3.0]}}, ("'correlation' of Float64", "astype('Int64')"),
+    ),
     "duration": (
         {"ops": OPS | {"dur_ns": pl.Series([1]).cast(pl.Duration("ns"))}}, ("'dur_ns'", "Duration"),
     ),

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from helpers import Event, call, fixture_path, kernel, op, step
-from html_page import Node, page_of, parsed, rows_of
+from report_page import Node, page_of, parsed, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -59,57 +59,35 @@ class _Files:
         }
 
 
-def save(self: Trace, path: str | os.PathLike[str]) -> None:
-    """Write the trace to a folder, from which `skiptrace.load` reads it back, equal.
-
-    The folder holds every frame, the arguments of the trace's events, health and meta, and for a
-    window also the recording around it. It needs the original file no longer.
-
-    Parameters
-    ----------
-    path
-        A folder that does not exist yet, is empty, or holds a saved trace, which is replaced.
-
-    Returns
-    -------
-    None
-        The folder is complete when the call returns; if it raises, the path is as it was.
-
-    Raises
-    ------
-    SaveError
-        Something else is at the path, it cannot be written, or the trace was given as decoded
-        objects that JSON cannot hold.
-    ReadError
-        The source, which the arguments are read from, has changed or is gone since the load.
-    """
+def save(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """What `Trace.save` does."""
     target = Path(path).resolve()  # of a link the folder it leads to is replaced
     _check_free(target)
     files = _Files()
     for name in WHOLE_FRAMES:
-        files.add(name, getattr(self.whole, name), "lz4")
+        files.add(name, getattr(trace.whole, name), "lz4")
     for name in TRACE_FRAMES:
-        frame = getattr(self, name)
+        frame = getattr(trace, name)
         if name not in WHOLE_FRAMES:
             files.add(name, frame, "lz4")
-        elif frame is not getattr(self.whole, name):
+        elif frame is not getattr(trace.whole, name):
             files.add(WINDOW + name, frame, "lz4")
-    files.add(COLLECTIVES, pl.DataFrame({"id": self.whole.collectives}), "lz4")
-    parts = _add_arguments(files, find_arguments(self.whole.source, self.own_ids(), None))
-    meta = self.meta
+    files.add(COLLECTIVES, pl.DataFrame({"id": trace.whole.collectives}), "lz4")
+    parts = _add_arguments(files, find_arguments(trace.whole.source, trace.own_ids(), None))
+    meta = trace.meta
     manifest = {
         "format": FORMAT,
         "version": VERSION,
         "skiptrace": version("skiptrace"),
         "source": meta.source,
-        "window": self.window,
+        "window": trace.window,
         "meta": {
             "events": meta.events,
             "header": dict(meta.header),
             "threads": [[pid, tid, name] for (pid, tid), name in meta.threads.items()],
         },
-        "floors": self.whole.floors._asdict(),
-        "mentioned": sorted(self.whole.mentioned),
+        "floors": trace.whole.floors._asdict(),
+        "mentioned": sorted(trace.whole.mentioned),
         "files": files.listed,
         "arguments": parts,
     }

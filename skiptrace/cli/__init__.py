@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from skiptrace.cli import one_trace, several_traces
+from skiptrace.cli import archives, one_trace, several_traces
 from skiptrace.cli.command import Commands
 from skiptrace.errors import SkiptraceError
 
@@ -51,4 +51,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser)
     one_trace.add_to(commands)
     several_traces.add_to(commands)
+    archives.add_to(commands)
     return parser

@@ -89,11 +89,10 @@ def load_options(arguments: argparse.Namespace) -> LoadOptions:
 
 def loaded(arguments: argparse.Namespace, source: str | None = None) -> Trace:
     """Load the trace that the arguments name (or `source`), and the step that they ask for."""
-    source = source or str(arguments.trace)
-    path = Path(source)
+    path = Path(source or arguments.trace)
     large = path.is_file() and path.stat().st_size >= LARGE
     with bar(shown=large) as update:
-        trace = load(source, **load_options(arguments), progress=update)
+        trace = load(str(path), **load_options(arguments), progress=update)
     key = arguments.step
     if key is None:
         return trace

@@ -1,4 +1,4 @@
-"""The commands on one trace: report, fusion, whatif, annotate and the listings."""
+"""The commands on one trace: report, fusion, whatif, check, annotate and the listings."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from skiptrace.predict.wanted import PIECES
 from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.show import results
 from skiptrace.show.annotate import annotate
+from skiptrace.show.check import LIMITS, check, check_dict, check_limits
 from skiptrace.show.listing import LISTINGS, listing_dict, print_listing
 from skiptrace.show.page.report import report as write_page
 from skiptrace.show.report import build_report
@@ -47,6 +48,7 @@ def add_to(commands: Commands) -> None:
             one.add_argument(
                 "--by", metavar="KEYS", default=listing.keys[0], help=f"one or several of {keys}"
             )
+    _add_check(commands)
     marked = add("annotate", _annotate, "the trace with tracks for Perfetto")
     marked.add_argument("out", metavar="OUT", help="the file to write: .json, .json.gz, .json.zst")
 
@@ -84,6 +86,35 @@ def _add_whatif(commands: Commands) -> None:
     what.add_argument(
         "--unprofiled", action="store_true", help="without what the profiler itself adds"
     )
+
+
+def _add_check(commands: Commands) -> None:
+    held = commands.add_for_trace(
+        "check", _check, "hold a trace to limits: exits 1 if it breaks any"
+    )
+    for name, limit in LIMITS.items():
+        option = f"--{name.replace('_', '-')}"
+        if limit.choices:
+            held.add_argument(option, choices=limit.choices, help=limit.what)
+        else:
+            unit = f" ({limit.unit})" if limit.unit else ""
+            held.add_argument(option, metavar="X", type=float, help=f"{limit.what}, at most{unit}")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    given = {name: getattr(arguments, name) for name in LIMITS}
+    limits = {name: bound for name, bound in given.items() if bound is not None}
+    check_limits(limits)
+    trace = loaded(arguments)
+    found = check(trace, limits)
+    broken = [one.sentence for one in found if not one.held]
+    if arguments.json:
+        write_json(check_dict(trace.meta.source, found))
+    elif broken:
+        print(*(f"broken: {sentence}" for sentence in broken), sep="\n")
+    else:
+        print(f"held: {'; '.join(one.sentence for one in found)}")
+    return 1 if broken else 0
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """Every error the library raises: what is wrong, where, and what to do about it."""
 
+from skiptrace.errors.archives import ArchiveError, WorkerError
 from skiptrace.errors.base import MissingDependencyError, SkiptraceError, TraceWarning
 from skiptrace.errors.files import ReadError, SaveError
 from skiptrace.errors.frames import FramesError
@@ -13,6 +14,7 @@ from skiptrace.errors.questions import (
 from skiptrace.errors.several import RanksError, SweepError
 
 __all__ = [
+    "ArchiveError",
     "FloorError",
     "FramesError",
     "MissingDependencyError",
@@ -26,6 +28,7 @@ __all__ = [
     "SweepError",
     "TraceWarning",
     "UnknownKeyError",
+    "WorkerError",
 ]
 
 for _public in __all__:  # where people find them, which is what a traceback should say

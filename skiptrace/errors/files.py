@@ -78,6 +78,16 @@ class ReadError(SkiptraceError):
         )
 
     @classmethod
+    def too_large(cls, source: str, size: int, most: int) -> ReadError:
+        """A file that whoever asked does not want to be read."""
+        return cls(f"{source}: {size:,} bytes, and a trace may have {most:,}. Raise max_bytes.")
+
+    @classmethod
+    def changing(cls, source: str) -> ReadError:
+        """A file that somebody writes while it is read."""
+        return cls(f"{source}: the file changed while it was measured. Scan again when it is done.")
+
+    @classmethod
     def source_changed(cls, source: str, reason: str) -> ReadError:
         """Arguments asked for, and the file is no longer the one that was loaded."""
         return cls(

@@ -35,6 +35,8 @@ class FramesError(SkiptraceError, ValueError):
                 " Times are whole nanoseconds: round(), after multiplying what is in microseconds; "
                 "a float holds no nanosecond of a clock that counts from 1970."
             )
+        elif str(dtype).startswith("Float"):
+            hint = " pandas makes floats of integers beside nulls: use astype('Int64') there."
         return cls(f"{frame}= has a column {column!r} of {dtype}, and {wanted} is wanted.{hint}")
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -63,12 +63,12 @@ class Diff:
         before, after = self.steps["il_ns"]
         return None if before is None or after is None else int(after - before)
 
-    if TYPE_CHECKING:
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.diff`."""
+        return later("show.plots").diff(self, width=width)
 
-        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
-            """A chart of it: `skiptrace.plot.diff`."""
-    else:
-        plot = later("show.plots:diff")
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").diff_html(self))
 
 
 def diff(before: Trace, after: Trace) -> Diff:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -36,12 +36,9 @@ class Fusion:
     """Repeated candidates worth a look, longest forms only, by the host time they would save; their
     figures are those of fusing each alone."""
 
-    if TYPE_CHECKING:
-
-        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
-            """A chart of it: `skiptrace.plot.fusion`."""
-    else:
-        plot = later("show.plots:fusion")
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.fusion`."""
+        return later("show.plots").fusion(self, width=width)
 
 
 def fusion(

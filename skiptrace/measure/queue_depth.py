@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,12 +28,9 @@ class QueueDepth:
     streams: pl.DataFrame
     """A row a stream: how long its queue was empty, full and blocking, and how deep it was."""
 
-    if TYPE_CHECKING:
-
-        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
-            """A chart of it: `skiptrace.plot.queue_depth`."""
-    else:
-        plot = later("show.plots:queue_depth")
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.queue_depth`."""
+        return later("show.plots").queue_depth(self, width=width)
 
 
 def queue_depth(trace: Trace, *, limit: int = QUEUE_LIMIT) -> QueueDepth:

@@ -17,6 +17,7 @@ import polars as pl
 from skiptrace.errors import NoTraceError, RanksError, TraceWarning, UnknownKeyError
 from skiptrace.errors.files import MANIFEST
 from skiptrace.measure import comms
+from skiptrace.model.later import later
 from skiptrace.model.load import load
 from skiptrace.model.steps import Steps
 from skiptrace.model.trace import Trace
@@ -50,6 +51,9 @@ class Ranks:
     def __repr__(self) -> str:
         inside = "\n".join(f"  {rank}: {trace!r}" for rank, trace in self.traces.items())
         return f"<Ranks of {len(self.traces)}:\n{inside}>"
+
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").ranks_html(self))
 
     def __getitem__(self, rank: int) -> Trace:
         """The trace of a rank."""

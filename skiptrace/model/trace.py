@@ -249,17 +249,38 @@ class Trace:
         frames = (self.ops, self.calls, self.work, self.annotations, self.python)
         return pl.concat([f["id"] for f in frames]).sort()
 
-    if TYPE_CHECKING:
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to a folder, from which `skiptrace.load` reads it back, equal.
 
-        def save(self, path: str | os.PathLike[str]) -> None:
-            """Write the trace to a folder, which `skiptrace.load` reads back."""
+        The folder holds every frame, the arguments of the trace's events, health and meta, and for
+        a window also the recording around it. It needs the original file no longer.
 
-        def __sub__(self, before: Trace) -> Any:  # noqa: ANN401  a Diff, which comes later
-            """What changed from another trace to this one: `skiptrace.diff`."""
+        Parameters
+        ----------
+        path
+            A folder that does not exist yet, is empty, or holds a saved trace, which is replaced.
 
-    else:
-        save = later("archive.save:save")
-        __sub__ = later("measure.diff:subtract")
+        Returns
+        -------
+        None
+            The folder is complete when the call returns; if it raises, the path is as it was.
+
+        Raises
+        ------
+        SaveError
+            Something else is at the path, it cannot be written, or the trace was given as decoded
+            objects that JSON cannot hold.
+        ReadError
+            The source, which the arguments are read from, has changed or is gone since the load.
+        """
+        later("archive.save").save(self, path)
+
+    def __sub__(self, before: Trace) -> Any:  # noqa: ANN401  a Diff, which comes later
+        """What changed from another trace to this one: `skiptrace.diff`."""
+        return later("measure.diff").subtract(self, before)
+
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").trace_html(self))
 
 
 def _build_index(frames: Trace | Whole) -> Index:

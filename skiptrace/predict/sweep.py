@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, cpu_count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -26,6 +26,7 @@ from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
 from skiptrace.predict.pool import map_processes
 from skiptrace.predict.transition import Transition, find_transition
+from skiptrace.read.patterns import glob_regex
 from skiptrace.thresholds import DEVICE_SHARE, KNEE
 
 Source: TypeAlias = Trace | str | PathLike[str]
@@ -55,12 +56,12 @@ class Sweep:
     name: str
     """Name of the parameter."""
 
-    if TYPE_CHECKING:
+    def plot(self, value: str = "tklqt", *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.sweep`."""
+        return later("show.plots").sweep(self, value, width=width)
 
-        def plot(self, value: str = "tklqt", *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
-            """A chart of it: `skiptrace.plot.sweep`."""
-    else:
-        plot = later("show.plots:sweep")
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").sweep_html(self))
 
 
 def sweep(
@@ -181,7 +182,7 @@ def _matched(pattern: str) -> tuple[dict[Any, Source], str]:
     if len(braces) != 1:
         raise SweepError.pattern(pattern)
     before, after = pattern.split(braces[0])
-    fits = re.compile(f"{_regex(before)}(\\d+){_regex(after)}$")
+    fits = re.compile(f"{glob_regex(before)}(\\d+){glob_regex(after)}$")
     found: dict[Any, Source] = {}
     for path in sorted(glob.glob(f"{before}*{after}", recursive=True)):  # noqa: PTH207
         if hit := fits.match(path):
@@ -192,29 +193,6 @@ def _matched(pattern: str) -> tuple[dict[Any, Source], str]:
     if not found:
         raise SweepError.no_match(pattern)
     return found, braces[0].strip("{}*") or "parameter"
-
-
-_WILD = re.compile(r"(\*\*[/\\]|\*+|\?|\[!?\]?[^\]]*\]|[/\\])")
-
-
-def _regex(part: str) -> str:
-    """A glob's part as a regular expression; its wildcards, but for ``**``, keep to a folder."""
-    made = []
-    for piece in _WILD.split(part):
-        if piece[:2] == "**" and piece[-1] in "/\\":
-            made.append(r"(?:.*?[/\\])?")
-        elif piece.startswith("*"):
-            made.append(r"[^/\\]*?")
-        elif piece == "?":
-            made.append(r"[^/\\]")
-        elif piece in ("/", "\\"):
-            made.append(r"[/\\]")
-        elif len(piece) > 2 and piece.startswith("["):
-            inside = re.sub(r"[\\\[\]&~|]", r"\\\g<0>", piece[1:-1])
-            made.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
-        else:
-            made.append(re.escape(piece))
-    return "".join(made)
 
 
 class Measured(NamedTuple):

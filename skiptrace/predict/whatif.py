@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -48,12 +48,12 @@ class WhatIf:
     changed: bool
     """Whether the trace has anything that the changes apply to."""
 
-    if TYPE_CHECKING:
+    def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
+        """A chart of it: `skiptrace.plot.whatif`."""
+        return later("show.plots").whatif(self, width=width)
 
-        def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
-            """A chart of it: `skiptrace.plot.whatif`."""
-    else:
-        plot = later("show.plots:whatif")
+    def _repr_html_(self) -> str:
+        return str(later("show.notebook").whatif_html(self))
 
 
 def whatif(  # noqa: PLR0913  one keyword for each change

@@ -20,24 +20,34 @@ END_WIDTH = 32
 """Characters of the names of a chain's first and last kernel."""
 
 
+def whatif_sentence(found: WhatIf) -> str:
+    """What the change brings in the median step."""
+    if found.frame.is_empty():
+        return "No step has a latency to predict."
+    row = found.frame.sort("latency_ns")[(len(found.frame) - 1) // 2].row(0, named=True)
+    low, high = (duration(row[f"latency_{end}_ns"]) for end in ("low", "high"))
+    then = {"cpu": "CPU-bound", "gpu": "GPU-bound"}.get(row["verdict"], "balanced")
+    return (
+        f"{row['speedup']:.2f} times as fast: {duration(row['latency_ns'])} ({low} to {high}) "
+        f"instead of {duration(row['before_ns'])} without a profiler, and {then}."
+    )
+
+
+def turn_sentences(sweep: Sweep) -> list[str]:
+    """Where a sweep turns, by each definition, and why."""
+    both = (("device", sweep.transition.device), ("TKLQT", sweep.transition.tklqt))
+    return [f"{_turn(sweep.name, found.parameter)} ({by}): {found.reason}." for by, found in both]
+
+
 def print_whatif(found: WhatIf, console: Console) -> None:
     """The median step in a sentence, what it takes for granted, then all steps."""
     from rich.text import Text
 
     from skiptrace.show.frames import print_frame
 
+    console.print(Text(whatif_sentence(found)))
     if found.frame.is_empty():
-        console.print("No step has a latency to predict.")
         return
-    row = found.frame.sort("latency_ns")[(len(found.frame) - 1) // 2].row(0, named=True)
-    low, high = (duration(row[f"latency_{end}_ns"]) for end in ("low", "high"))
-    then = {"cpu": "CPU-bound", "gpu": "GPU-bound"}.get(row["verdict"], "balanced")
-    console.print(
-        Text(
-            f"{row['speedup']:.2f} times as fast: {duration(row['latency_ns'])} ({low} to {high}) "
-            f"instead of {duration(row['before_ns'])} without a profiler, and {then}."
-        )
-    )
     if not found.changed:
         why = "; ".join(found.assumptions) or "no change was asked for"
         console.print(Text(f"Nothing changes: {why}."))
@@ -53,8 +63,8 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
 
     from skiptrace.show.frames import print_frame
 
-    for name, found in (("device", sweep.transition.device), ("TKLQT", sweep.transition.tklqt)):
-        console.print(Text(f"{_turn(sweep.name, found.parameter)} ({name}): {found.reason}."))
+    for sentence in turn_sentences(sweep):
+        console.print(Text(sentence))
     shown = sweep.frame.select(
         "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns",
         "device_share", "busy_share", "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",

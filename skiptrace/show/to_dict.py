@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from skiptrace.archive.regressions import Regressions
 from skiptrace.errors import NoTraceError
 from skiptrace.measure.collectives import collectives
 from skiptrace.measure.copy_bandwidth import CopyBandwidth
@@ -32,7 +33,7 @@ from skiptrace.show.several import sentence
 
 Result: TypeAlias = (
     Comparison | CopyBandwidth | CriticalPath | Diff | Fusion | LaunchFloor | Memory
-    | PredictedTransition | QueueDepth | Ranks | Sweep | Transition | Tree | WhatIf
+    | PredictedTransition | QueueDepth | Ranks | Regressions | Sweep | Transition | Tree | WhatIf
 )  # fmt: skip
 
 SCHEMAS: dict[type, str] = {
@@ -46,6 +47,7 @@ SCHEMAS: dict[type, str] = {
     PredictedTransition: "skiptrace.predict_transition/1",
     QueueDepth: "skiptrace.queue_depth/1",
     Ranks: "skiptrace.ranks/1",
+    Regressions: "skiptrace.regressions/1",
     Sweep: "skiptrace.sweep/1",
     Transition: "skiptrace.transition/1",
     Tree: "skiptrace.tree/1",

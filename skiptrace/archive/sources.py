@@ -1,0 +1,172 @@
+"""What there is to scan: paths, globs, folders and URLs as single traces, and what each holds."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
+
+from skiptrace.archive.remote import is_url, local_path, place_of
+from skiptrace.errors import ArchiveError, ReadError
+from skiptrace.errors.archives import ARCHIVE
+from skiptrace.errors.files import MANIFEST
+from skiptrace.model.load import load
+from skiptrace.model.trace import Trace
+
+Sources: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+_TRACES = re.compile(r"\.json(\.gz|\.zst)?$", re.IGNORECASE)
+_BLOCK = 1 << 20
+
+
+def find_sources(given: Sources) -> list[str]:
+    """Every single trace, once, in order of its name.
+
+    Raises
+    ------
+    ArchiveError
+        None at all, a glob or folder without one, or something that is no path.
+    ReadError
+        A URL that cannot be listed.
+    """
+    several = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    found: set[str] = set()
+    for one in several:
+        if not isinstance(one, (str, os.PathLike)):
+            raise ArchiveError.bad_source(one)
+        name = os.fspath(one)
+        traces = _remote(name) if is_url(name) else _local(local_path(name))
+        before = len(found)
+        found.update(traces)
+        if len(found) == before and not found.intersection(traces):
+            raise ArchiveError.nothing(name)
+    if not found:
+        raise ArchiveError.nothing(given)
+    return sorted(found)
+
+
+def _local(path: Path) -> list[str]:
+    if path.is_dir():
+        return list(_inside(path))
+    if path.exists() or not glob.has_magic(str(path)):
+        return [str(path)]  # what is not there fails as that trace alone
+    hits = (Path(hit) for hit in glob.iglob(str(path), recursive=True))  # noqa: PTH207  absolute ones too
+    return [name for hit in hits for name in (_inside(hit) if hit.is_dir() else [str(hit)])]
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    """Traces and saved traces in a folder and those below it; nothing of an archive."""
+    for place, below, files in os.walk(folder):
+        if MANIFEST in files:
+            yield place
+        if MANIFEST in files or ARCHIVE in files:
+            below.clear()
+            continue
+        yield from (str(Path(place, name)) for name in files if _TRACES.search(name))
+
+
+def _remote(url: str) -> list[str]:
+    fs, path = place_of(url)
+    web = url.startswith(("http://", "https://"))  # where ? and [ mean something else
+    try:
+        if "*" in path if web else glob.has_magic(path):
+            hits = fs.glob(path)
+        elif web or not fs.isdir(path):
+            return [url]
+        else:
+            hits = [hit for hit in fs.find(path) if _TRACES.search(hit)]
+    except OSError as error:
+        raise ReadError.not_found(url, str(error) or type(error).__name__) from error
+    return [str(fs.unstrip_protocol(hit)) for hit in hits]
+
+
+class Content(NamedTuple):
+    """What a source held when it was looked at."""
+
+    bytes: int
+    digest: str
+    """SHA-256; of a saved trace that of its manifest, which has the checksums of its files."""
+    stamp: tuple[int, ...] | None
+    """Of a local file: other when it has changed."""
+
+
+def content_of(source: str, most: int | None) -> Content:
+    """Size and digest of a source, read in blocks.
+
+    Raises
+    ------
+    ReadError
+        It cannot be read, or has more than `most` bytes, of which none is read then.
+    """
+    try:
+        size = size_of(source)
+        if most is not None and size > most:
+            raise ReadError.too_large(source, size, most)
+        stamp = _stamp(source)
+        digest = hashlib.sha256()
+        with _opened(source) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    return Content(size, digest.hexdigest(), stamp)
+
+
+def size_of(source: str) -> int:
+    """Bytes of a source, as it lies there; 0 where the server does not say."""
+    if is_url(source):
+        fs, path = place_of(source)
+        return int(fs.size(path) or 0)
+    place = local_path(source)
+    return sum(file.stat().st_size for file in (place.iterdir() if place.is_dir() else [place]))
+
+
+def load_source(source: str, content: Content, options: dict[str, Any]) -> Trace:
+    """The trace, if it is still what was looked at.
+
+    Raises
+    ------
+    ReadError
+        It is not, or as `load`.
+    """
+    if not is_url(source):
+        trace = load(local_path(source), **options)
+        if _stamp(source) != content.stamp:
+            raise ReadError.changing(source)
+        return trace
+    try:
+        with _opened(source) as file:
+            data = file.read()
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    if hashlib.sha256(data).hexdigest() != content.digest:
+        raise ReadError.changing(source)
+    trace = load(io.BytesIO(data), **options)
+    return replace(trace, meta=replace(trace.meta, source=source))
+
+
+def _opened(source: str) -> BinaryIO:
+    if is_url(source):
+        fs, path = place_of(source)
+        opened: BinaryIO = fs.open(path, "rb")
+        return opened
+    place = local_path(source)
+    return (place / MANIFEST if place.is_dir() else place).open("rb")
+
+
+def _stamp(source: str) -> tuple[int, ...] | None:
+    if is_url(source):
+        return None
+    path = local_path(source)
+    status = (path / MANIFEST if path.is_dir() else path).stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _unreadable(source: str, error: OSError) -> ReadError:
+    return ReadError.not_found(source, error.strerror or str(error) or type(error).__name__)

@@ -1,0 +1,90 @@
+"""The commands on archives: scan."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from skiptrace.archive.open_archive import open_archive
+from skiptrace.archive.scan import Scan, scan
+from skiptrace.cli.command import Commands, bar, write_json
+
+_SHOWN = 12
+"""Failures that are printed; all of them are in the archive, and in the JSON."""
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the commands of this file."""
+    many = commands.add("scan", _scan, "measures of many traces, as tables in a folder")
+    many.add_argument("sources", metavar="SOURCE", nargs="+", help="paths, globs, folders, URLs")
+    many.add_argument("--out", metavar="DIR", required=True, help="folder or URL of the archive")
+    many.add_argument(
+        "--measures", metavar="NAMES", default="summary", help="verbs: summary,tklqt,idle_causes"
+    )
+    many.add_argument("--labels", metavar="PATTERN", help="'{model}_b{batch}_*.json.gz'")
+    many.add_argument("--workers", metavar="N", type=int, help="processes, one a core without it")
+    many.add_argument("--timeout", metavar="S", type=float, help="seconds that a trace may take")
+    many.add_argument("--max-bytes", metavar="N", type=int, help="larger files are not read")
+    many.add_argument("--retry", action="store_true", help="try again what failed before")
+    many.add_argument("--steps", metavar="PATTERN", help="what a step is, as for report")
+    many.add_argument(
+        "--without", metavar="CATEGORY", action="append", default=[],
+        help="a category to leave out, such as python_function; may be repeated",
+    )  # fmt: skip
+
+
+def _scan(arguments: argparse.Namespace) -> int:
+    load = {"steps": arguments.steps, "without": arguments.without}
+    began = time.monotonic()
+    with bar(shown=True) as update:
+
+        def progress(done: int, of: int) -> None:
+            if update:
+                rate = done / max(time.monotonic() - began, 1e-9)
+                update(f"{done:,} of {of:,} traces, {rate:.3g} a second", done / of)
+
+        found = scan(
+            arguments.sources,
+            arguments.measures.split(","),
+            out=arguments.out,
+            labels=arguments.labels,
+            executor=arguments.workers,
+            timeout=arguments.timeout,
+            max_bytes=arguments.max_bytes,
+            retry=arguments.retry,
+            load={name: value for name, value in load.items() if value},
+            progress=progress,
+        )
+    if arguments.json:
+        write_json(_as_dict(found))
+    else:
+        _print(found)
+    return int(bool(found.failed or found.unwritten))
+
+
+def _as_dict(found: Scan) -> dict[str, object]:
+    return {
+        "schema": "skiptrace.scan/1",
+        "out": found.out,
+        "traces": found.traces,
+        "measured": found.measured,
+        "kept": found.kept,
+        "failed": found.failed,
+        "unwritten": [list(one) for one in found.unwritten],
+        "failures": open_archive(found.out).failures.collect().to_dicts() if found.failed else [],
+    }
+
+
+def _print(found: Scan) -> None:
+    counts = f"{found.measured:,} measured, {found.kept:,} kept, {found.failed:,} failed"
+    print(f"{found.traces:,} traces: {counts}. Archive: {found.out}")
+    lines = [f"{source}: not written: {reason}" for source, reason in found.unwritten]
+    if found.failed:
+        rows = open_archive(found.out).failures.collect()
+        for source, measure, message in rows.select("source", "measure", "message").rows():
+            text = message.removeprefix(f"{source}: ")
+            lines.append(f"{source}: {f'{measure}: ' if measure else ''}{text}")
+    for line in lines[:_SHOWN]:
+        print(f"  {line}")
+    if len(lines) > _SHOWN:
+        print(f"  ... and {len(lines) - _SHOWN:,} more (see --json)")

@@ -1,0 +1,178 @@
+"""Whether a trace keeps to limits: the decision behind `skiptrace check`, and its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from skiptrace.errors import UnknownKeyError
+from skiptrace.measure.behaviour import host_of
+from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.summary import figures
+from skiptrace.model.trace import Trace
+from skiptrace.predict.boundedness import verdicts
+
+VERDICTS = ("cpu", "gpu", "balanced")
+GRADES = ("doubtful", "usable", "good")
+"""Worst first."""
+
+
+class Figures(NamedTuple):
+    """What limits are held against."""
+
+    steps: pl.DataFrame
+    """The steps that have a latency, as `summary` has them."""
+    verdict: dict[str, Any]
+    """The row of `boundedness` by trace."""
+    grade: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A figure, and how a bound is set on it."""
+
+    what: str
+    """The figure, in words."""
+    unit: str
+    """Of the bound: ``share``, ``us``, ``ms`` or nothing; times are found in ns."""
+    find: Callable[[Figures], float | str | None]
+    choices: tuple[str, ...] = ()
+    """What the bound may be, where it is no number: it must be met, or be a grade at least."""
+
+
+def _median(name: str) -> Callable[[Figures], float | None]:
+    """A figure of the median step by latency, the lower of an even count, as in a sweep."""
+
+    def find(found: Figures) -> float | None:
+        steps = found.steps.sort("il_ns", maintain_order=True)
+        return None if steps.is_empty() else steps[name][(len(steps) - 1) // 2]
+
+    return find
+
+
+def _idle_share(found: Figures) -> float | None:
+    whole = int((found.steps["il_ns"] * found.steps["devices"]).sum())
+    return int(found.steps["gpu_idle_ns"].sum()) / whole if whole else None
+
+
+LIMITS: dict[str, Limit] = {
+    "verdict": Limit(
+        "the verdict on the trace", "", lambda found: found.verdict["verdict"], VERDICTS
+    ),
+    "max_idle_share": Limit(
+        "the share of the latency in which the device idles", "share", _idle_share
+    ),
+    "max_host_share": Limit(
+        "the share of the critical path on the host", "share",
+        lambda found: found.verdict["host_share"],
+    ),
+    "max_il_ms": Limit("the latency of the median step", "ms", _median("il_ns")),
+    "max_tklqt_us": Limit(
+        "the mean time from a kernel launch to its kernel", "us",
+        lambda found: found.verdict["tklqt_per_launch_ns"],
+    ),
+    "max_launches": Limit(
+        "the number of kernel launches of the median step", "", _median("launches")
+    ),
+    "grade": Limit(
+        "the grade of the trace, or better", "", lambda found: found.grade, GRADES[1:]
+    ),
+}  # fmt: skip
+"""Name of a limit -> what it bounds. The options of the command are made of these."""
+
+_NS = {"us": 1e3, "ms": 1e6}
+
+
+class Held(NamedTuple):
+    """A limit, and whether the trace keeps to it."""
+
+    limit: str
+    bound: float | str
+    value: float | str | None
+    """In the unit of the bound; None where the trace has no such figure: it keeps to no limit."""
+    held: bool
+    sentence: str
+
+
+def check(trace: Trace, limits: Mapping[str, float | str]) -> list[Held]:
+    """Hold a trace to limits.
+
+    Parameters
+    ----------
+    trace
+        A trace or a window of one.
+    limits
+        Name of `LIMITS` -> bound, in its unit.
+
+    Returns
+    -------
+    list of Held
+        One a limit, in the order of `LIMITS`.
+
+    Raises
+    ------
+    UnknownKeyError
+        No limit, an unknown one, or a bound that is none.
+    """
+    check_limits(limits)
+    warn_of_doubts(trace, "boundedness")
+    steps = figures(trace, "step", None, host_of(trace))
+    verdict = verdicts(trace, steps, "trace", None).row(0, named=True)
+    known = steps.filter(pl.col("il_ns").is_not_null())
+    found = Figures(known, verdict, trace.grade.partition(":")[0])
+    return [_held(name, LIMITS[name], limits[name], found) for name in LIMITS if name in limits]
+
+
+def check_limits(limits: Mapping[str, float | str]) -> None:
+    """Raise `UnknownKeyError` for what is no limit, before any trace is loaded."""
+    if not limits:
+        raise UnknownKeyError.of("limit", "none given", LIMITS)
+    for name, bound in limits.items():
+        if name not in LIMITS:
+            raise UnknownKeyError.of("limit", name, LIMITS)
+        choices = LIMITS[name].choices
+        if choices and bound not in choices:
+            raise UnknownKeyError.of(name, bound, choices)
+        most = 1 if LIMITS[name].unit == "share" else float("inf")
+        if not choices and not (isinstance(bound, (int, float)) and 0 <= bound <= most):
+            raise UnknownKeyError.of(
+                name, bound, [f"from 0 to {most}" if most == 1 else "0 or more"]
+            )
+
+
+def _held(name: str, limit: Limit, bound: float | str, found: Figures) -> Held:
+    value = limit.find(found)
+    if value is None:
+        why = found.verdict["because"]
+        return Held(name, bound, None, held=False, sentence=f"{limit.what} cannot be told: {why}")
+    if isinstance(value, str) or isinstance(bound, str):
+        wanted = GRADES[GRADES.index(str(bound)) :] if name == "grade" else (bound,)
+        kept = value in wanted
+        what, better = limit.what.partition(", ")[::2]
+        asked = f"{bound} {better}".rstrip()
+        text = f"{what} is {value}, {'as asked' if kept else f'and not {asked}'}"
+        return Held(name, bound, value, held=kept, sentence=text)
+    value = value / _NS[limit.unit] if limit.unit in _NS else value
+    kept = value <= bound
+    shown, most = (_shown(v, limit.unit) for v in (value, bound))
+    text = f"{limit.what} is {shown}, " + (f"at most {most}" if kept else f"more than {most}")
+    return Held(name, bound, value, held=kept, sentence=text)
+
+
+def _shown(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{100 * value:.6g} %"
+    return f"{value:,.6g} {unit.replace('us', 'µs')}".rstrip()
+
+
+def check_dict(source: str, found: list[Held]) -> dict[str, Any]:
+    """The decision as JSON types; bounds and values in the units of the limits' names."""
+    return {
+        "schema": "skiptrace.check/1",
+        "source": source,
+        "held": all(one.held for one in found),
+        "limits": [one._asdict() for one in found],
+    }
