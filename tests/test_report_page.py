@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from helpers import Event, call, fixture_path, kernel, op, step
-from report_page import Node, page_of, parsed, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
+from report_page import Node, page_of, parsed, rows_of
 
 import skiptrace as sk
 from skiptrace import cli
@@ -283,9 +283,21 @@ def test_a_first_that_is_fastest_and_traces_that_are_alike_are_called_so(tmp_pat
 
 
 @pytest.mark.usefixtures("plain")
-def test_ranks_are_sent_to_their_own_verb(tmp_path: Path) -> None:
+def test_ranks_of_a_run_are_told_who_makes_whom_wait(tmp_path: Path) -> None:
     ranks = {f"rank {n}": sk.load(fixture_path(f"tp2_rank{n}")) for n in (0, 1)}
-    assert "skiptrace ranks" in page_of(ranks, tmp_path).one("header").text
+    page = page_of(ranks, tmp_path)
+    loaded_ = sk.load_ranks({n: ranks[f"rank {n}"] for n in (0, 1)})
+    assert page_of(loaded_, tmp_path) == page
+    waits = sk.stragglers(loaded_)
+    late = waits.group_by("rank").agg(pl.col("wait_ns").sum()).sort("wait_ns")["rank"][-1]
+    assert page.one("h1").text == f"Rank {late} makes the others wait"
+    shown = rows_of(page.one("section", id="waits"))
+    assert [row[3] for row in shown] == [str(ns) for ns in waits["wait_ns"].head(table.ROWS)]
+    assert [node.text for node in page.one("main").all("h2")] == [
+        "Who waits for whom", "Side by side", "Each by itself", "How each figure is defined",
+    ]  # fmt: skip
+    again = {"before": ranks["rank 0"], "after": ranks["rank 0"]}
+    assert page_of(again, tmp_path).one("h1").text == "after is as fast as before"
 
 
 # --- the verb and the command ---------------------------------------------------------------------
