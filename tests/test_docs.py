@@ -156,6 +156,14 @@ def test_how_far_predictions_are_off_is_what_was_measured() -> None:
     assert [float(f"{float(x):.2g}") for _, x in medians] == [float(x) for x in said.groups()]
 
 
+def test_every_link_has_a_text_for_those_who_read_the_plain_file() -> None:
+    files = [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]
+    bare = {p.name: re.findall(r"\[\]\([^)]+\)", p.read_text(encoding="utf-8")) for p in files}
+    assert {name: links for name, links in bare.items() if links} == {
+        "CONTRIBUTING.md": ["[](health.md)"]  # which says so
+    }
+
+
 def test_the_docs_are_built_without_network() -> None:
     conf = (DOCS / "conf.py").read_text(encoding="utf-8")
     assert re.findall(r"intersphinx|https?://", conf) == []

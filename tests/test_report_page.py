@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from helpers import Event, call, fixture_path, kernel, op, step
+from html_page import Node, page_of, parsed, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
-from report_page import Node, page_of, parsed, rows_of
 
 import skiptrace as sk
 from skiptrace import cli
