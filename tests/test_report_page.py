@@ -12,17 +12,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 from helpers import Event, call, fixture_path, kernel, op, step
+from html_page import Node, page_of, parsed, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
-from report_page import Node, page_of, parsed, rows_of
 
 import skiptrace as sk
 from skiptrace import cli
 from skiptrace.errors import NoTraceError, SaveError
 from skiptrace.model import schema
+from skiptrace.show import plots
 from skiptrace.show.page import figures, markup, table
 from skiptrace.show.page.one import one_page
 from skiptrace.show.report import build_report
+from skiptrace.show.text import duration, percent
 
 FIXTURES = ("eager_step", "sync", "graph_step", "no_device", "unlinked", "jax")
 ODD = ("<script>alert(1)</script>", "</style><b>", '" onload="x', "&lt;i&gt;", "]]>", "\u202e\x00")
@@ -173,20 +175,27 @@ def test_a_long_table_is_cut_and_says_what_is_left_out(tmp_path: Path) -> None:
     assert path.stat().st_size < 1_000_000
 
 
-def test_plots_are_in_the_page_and_their_marks_tell_what_tooltips_would(tmp_path: Path) -> None:
+def test_a_plot_is_markup_whose_marks_tell_what_tooltips_would() -> None:
     pytest.importorskip("vl_convert")
     pytest.importorskip("altair")
-    page = page_of(loaded(("<i>", "<b>"), ("aten::add", "add")), tmp_path)
-    plots = [node.attributes["id"] for node in page.all("figure", class_="plot")]
-    assert plots == ["plot-timeline", "plot-idle", "plot-split", "plot-queue", "plot-whatif",
-                     "plot-fusion"]  # fmt: skip
-    ids = [node.attributes["id"] for node in page.all() if "id" in node.attributes]
+    trace = loaded(("<i>", "<b>"), ("aten::add", "add"))
+    drawn = [
+        figures.plot("plot-idle", "Idle <b>", lambda width: plots.idle(trace, width=width)),
+        figures.plot("plot-ops", "", lambda width: plots.split(trace, "root_op", width=width),
+                     sizes=figures.ONE),
+    ]  # fmt: skip
+    page = parsed(markup.join(*drawn))
+    assert [len(figure.all("svg")) for figure in page.all("figure", class_="plot")] == [2, 1]
+    assert page.all("b") == page.all("i") == []
+    assert "<i>" in [node.text for node in page.one(id="plot-ops").all("text")]
+    ids = [node.attributes["id"] for node in page.walk() if "id" in node.attributes]
     assert len(set(ids)) == len(ids)
-    assert [n.tag for n in page.all() if n.attributes.keys() & {"style", "src", "onload"}] == []
-    labels = [n.attributes["aria-label"] or "" for n in page.one(id="plot-idle").all("path")
-              if n.has("aria-roledescription", "bar")]  # fmt: skip
-    assert labels[0].startswith("cause: python; idle: ")
-    assert page.all("i") == page.one("main").all("b") == []
+    assert [n.tag for n in page.walk() if n.attributes.keys() & {"style", "src", "onload"}] == []
+    bars = page.one(id="plot-idle").one(class_="wide").all("path", aria_roledescription="bar")
+    assert [bar.attributes["aria-label"] for bar in bars] == [
+        f"cause: {cause}; idle: {duration(ns)}; of all idle time: {percent(share)}; gaps: {gaps}"
+        for cause, gaps, ns, share in sk.idle_causes(trace).rows()
+    ]
 
 
 @pytest.mark.parametrize("absent", [("altair",), ("vl_convert",), ("altair", "vl_convert")])

@@ -119,6 +119,8 @@ class Driver:
             return future.result()
         if isinstance(error, WorkerError):
             return give_up(job, error)
+        if isinstance(error, ArchiveError):
+            raise error
         if isinstance(error, (pickle.PicklingError, AttributeError, TypeError)):
             raise ArchiveError.cannot_send(str(error)) from error
         return give_up(job, WorkerError.lost())

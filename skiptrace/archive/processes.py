@@ -38,9 +38,9 @@ class Child:
         try:
             self._write(pickle.dumps(sys.path))
             self._read()  # it has imported what it needs, and its time begins now
-        except BaseException:
+        except (OSError, EOFError) as error:
             self.close()
-            raise
+            raise ArchiveError.no_worker() from error
 
     def ask(self, call: bytes, seconds: float | None) -> Any:  # noqa: ANN401  whatever was called
         """What a pickled call returns or raises.

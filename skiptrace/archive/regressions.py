@@ -266,7 +266,7 @@ def _compared(before: Record, after: Record) -> tuple[str, ...]:
 
 def _loaded(record: Record) -> Any:  # noqa: ANN401  a Trace
     """The trace of a record, if it is still the one that was measured."""
-    content = content_of(record.source, None)
+    content = content_of(record.source, None, keep=True)
     if content.digest != record.content_hash:
         raise ReadError.changing(record.source)
     options = dict(record.load)

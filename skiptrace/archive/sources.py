@@ -8,12 +8,11 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from skiptrace.archive.remote import is_url, local_path, place_of
-from skiptrace.errors import ArchiveError, ReadError
+from skiptrace.errors import ArchiveError, ReadError, SkiptraceError
 from skiptrace.errors.archives import ARCHIVE
 from skiptrace.errors.files import MANIFEST
 from skiptrace.model.load import load
@@ -81,41 +80,56 @@ def _remote(url: str) -> list[str]:
             return [url]
         else:
             hits = [hit for hit in fs.find(path) if _TRACES.search(hit)]
-    except OSError as error:
-        raise ReadError.not_found(url, str(error) or type(error).__name__) from error
+    except Exception as error:  # as in `content_of`
+        raise _unreadable(url, error) from error
     return [str(fs.unstrip_protocol(hit)) for hit in hits]
 
 
 class Content(NamedTuple):
     """What a source held when it was looked at."""
 
-    bytes: int
+    size: int
     digest: str
     """SHA-256; of a saved trace that of its manifest, which has the checksums of its files."""
     stamp: tuple[int, ...] | None
     """Of a local file: other when it has changed."""
+    data: bytes | None = None
+    """What is behind a URL, if it is to be loaded: it is fetched once."""
 
 
-def content_of(source: str, most: int | None) -> Content:
-    """Size and digest of a source, read in blocks.
+def content_of(source: str, most: int | None, *, keep: bool = False) -> Content:
+    """Size and digest of a source, read in blocks; of a URL, these are kept if they are wanted.
 
     Raises
     ------
     ReadError
-        It cannot be read, or has more than `most` bytes, of which none is read then.
+        It cannot be read, or has more than `most` bytes, which are not read then.
     """
     try:
         size = size_of(source)
-        if most is not None and size > most:
-            raise ReadError.too_large(source, size, most)
+        _check_size(source, size, most)
         stamp = _stamp(source)
         digest = hashlib.sha256()
+        kept = []
+        fetched = 0
         with _opened(source) as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
-    except OSError as error:
+                if is_url(source):
+                    fetched += len(block)
+                    _check_size(source, fetched, most)  # servers need not tell before
+                    if keep:
+                        kept.append(block)
+    except SkiptraceError:
+        raise
+    except Exception as error:  # clients of servers raise what they like
         raise _unreadable(source, error) from error
-    return Content(size, digest.hexdigest(), stamp)
+    return Content(fetched or size, digest.hexdigest(), stamp, b"".join(kept) if kept else None)
+
+
+def _check_size(source: str, size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise ReadError.too_large(source, size, most)
 
 
 def size_of(source: str) -> int:
@@ -135,20 +149,20 @@ def load_source(source: str, content: Content, options: dict[str, Any]) -> Trace
     ReadError
         It is not, or as `load`.
     """
-    if not is_url(source):
-        trace = load(local_path(source), **options)
-        if _stamp(source) != content.stamp:
-            raise ReadError.changing(source)
-        return trace
-    try:
-        with _opened(source) as file:
-            data = file.read()
-    except OSError as error:
-        raise _unreadable(source, error) from error
-    if hashlib.sha256(data).hexdigest() != content.digest:
+    if is_url(source):
+        return load(_Fetched(content.data or b"", source), **options)
+    trace = load(local_path(source), **options)
+    if _stamp(source) != content.stamp:
         raise ReadError.changing(source)
-    trace = load(io.BytesIO(data), **options)
-    return replace(trace, meta=replace(trace.meta, source=source))
+    return trace
+
+
+class _Fetched(io.BytesIO):
+    """The bytes behind a URL, by its name."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
 
 
 def _opened(source: str) -> BinaryIO:
@@ -168,5 +182,6 @@ def _stamp(source: str) -> tuple[int, ...] | None:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _unreadable(source: str, error: OSError) -> ReadError:
-    return ReadError.not_found(source, error.strerror or str(error) or type(error).__name__)
+def _unreadable(source: str, error: Exception) -> ReadError:
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ReadError.not_found(source, said)

@@ -91,7 +91,7 @@ def give_up(job: Job, error: SkiptraceError) -> Outcome:
 def _measured(job: Job, store: Store) -> Outcome:
     before = read_record(store, job.source)
     try:
-        content = content_of(job.source, job.max_bytes)
+        content = content_of(job.source, job.max_bytes, keep=True)
     except SkiptraceError as error:
         return _unread(job, store, before, error)
     record = _record(job, before, content)
@@ -111,7 +111,7 @@ def _record(job: Job, before: Record | None, content: Content) -> Record:
     """What there is already of the same content, labels and options; else a new one."""
     if before is not None and (before.content_hash, before.basis) == (content.digest, job.basis):
         return before
-    return Record(job.source, content.digest, job.basis, job.labels, job.load, content.bytes)
+    return Record(job.source, content.digest, job.basis, job.labels, job.load, content.size)
 
 
 def _others(record: Record, tried: Iterable[Wanted]) -> list[Failure]:

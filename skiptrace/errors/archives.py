@@ -64,6 +64,14 @@ class ArchiveError(SkiptraceError, ValueError):
         )
 
     @classmethod
+    def no_worker(cls) -> ArchiveError:
+        """Processes that end before they were asked anything."""
+        return cls(
+            "a worker process ended before it had begun: what it wrote to stderr says why. Is "
+            "there memory for one, and does 'import skiptrace' work in a new Python?"
+        )
+
+    @classmethod
     def broken(cls, reason: str) -> ArchiveError:
         """An executor that takes no more work, and cannot be made again."""
         return cls(

@@ -28,10 +28,19 @@ def check_keys(given: str | Sequence[str], valid: Mapping[str, object]) -> list[
     return list(dict.fromkeys(check_key("by", key, valid) for key in keys))
 
 
-def numbered(names: pl.Series) -> tuple[Ints, pl.Series]:
-    """Names as numbers that sort as they do, null last, and the different names by number."""
-    different = names.drop_nulls().unique().sort()
-    numbers = names.cast(pl.Enum(different)).to_physical().cast(pl.Int64)
+def numbered(values: pl.Series) -> tuple[Ints, pl.Series]:
+    """Values as numbers that sort as they do, null last, and the different values by number."""
+    different = values.drop_nulls().unique().sort()
+    if values.dtype == pl.String:
+        numbers = values.cast(pl.Enum(different)).to_physical().cast(pl.Int64)
+    elif len(different):
+        numbers = (
+            pl.select(pl.when(values.is_not_null()).then(different.search_sorted(values)))
+            .to_series()
+            .cast(pl.Int64)
+        )
+    else:
+        numbers = pl.repeat(None, len(values), dtype=pl.Int64, eager=True)
     return numbers.fill_null(len(different)).to_numpy(), different
 
 

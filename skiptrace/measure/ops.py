@@ -9,7 +9,7 @@ import polars as pl
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
-from skiptrace.measure.keys import check_keys, in_time_order, largest_first
+from skiptrace.measure.keys import check_keys, in_time_order, largest_first, numbered
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.recorded import shapes
 from skiptrace.measure.summary import own_work
@@ -93,12 +93,15 @@ def _host(trace: Trace, keys: list[str]) -> pl.DataFrame:
     place = np.empty(len(near), np.int64)
     place[nest.order] = np.arange(len(near))
     fresh, top = _union_parts(frame, keys, np.argsort(place[own]))
+    under = subtree(
+        rows_of(near["id"], near["parent"]), near["depth"].to_numpy(), _launched_by(trace, near)
+    )
     return _sums(
         frame.select(keys),
         count=np.ones(len(frame), np.int64),
         self_ns=self_times(nest, len(near))[own],
         total_ns=fresh,
-        device_total_ns=np.where(top, subtree(near, _launched_by(trace, near))[own], 0),
+        device_total_ns=np.where(top, under[own], 0),
     )
 
 
@@ -179,10 +182,12 @@ def _launched_by(trace: Trace, near: pl.DataFrame) -> Ints:
     return result
 
 
-def subtree(ops: pl.DataFrame, own: Ints) -> Ints:
-    """Sums of what operators have themselves over all that are under each, level by level."""
-    total, parent = own.copy(), rows_of(ops["id"], ops["parent"])
-    depth = ops["depth"].to_numpy()
+def subtree(parent: Ints, depth: Ints, own: Ints) -> Ints:
+    """Sums of what rows have themselves over all that are under each, level by level.
+
+    `parent` are rows, -1 where none.
+    """
+    total = own.copy()
     order = np.argsort(depth, kind="stable")
     cuts = np.flatnonzero(np.diff(depth[order])) + 1
     for rows in reversed(np.split(order, cuts)):
@@ -199,8 +204,8 @@ def _union_parts(frame: pl.DataFrame, keys: list[str], order: Ints) -> tuple[Int
     code = np.zeros(len(frame), np.int64)
     for key in keys:
         # Numbered anew after each key, so that no product of many keys overflows.
-        numbers, different = _numbers(frame[key])
-        code, _ = _numbers(pl.Series(code * (different + 1) + numbers))
+        numbers, different = numbered(frame[key])
+        code, _ = numbered(pl.Series(code * (len(different) + 1) + numbers))
     small = code.astype(np.uint16) if code.max(initial=0) < 1 << 16 else code  # sorted by digits
     order = order[np.argsort(small[order], kind="stable")]
     pid, tid, start, dur = (frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns"))
@@ -218,11 +223,3 @@ def _union_parts(frame: pl.DataFrame, keys: list[str], order: Ints) -> tuple[Int
     fresh[order] = np.maximum(end - np.maximum(start, reach), 0)
     top[order] = reach <= start
     return fresh, top
-
-
-def _numbers(values: pl.Series) -> tuple[Ints, int]:
-    """Equal values, null too, as one number each, and how many there are."""
-    different = values.drop_nulls().unique().sort()
-    row = different.search_sorted(values).to_numpy() if len(different) else np.zeros(len(values))
-    found = np.where(values.is_null().to_numpy(), len(different), row)
-    return found.astype(np.int64), len(different) + 1

@@ -11,7 +11,7 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Ints
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
-from skiptrace.measure.ops import self_times
+from skiptrace.measure.ops import self_times, subtree
 from skiptrace.model.modules import all_modules, module_frames
 from skiptrace.model.nesting import Nest, ancestry, rows_of
 from skiptrace.model.rounding import share_of
@@ -149,11 +149,8 @@ def _figures(
         return result
 
     device = sums(work, trace.work["dur_ns"].to_numpy())
-    under, above = device.copy(), np.append(nodes["above"].to_numpy(), -1)
-    depth = np.append(nodes["depth"].to_numpy(), 0)
-    for level in range(int(depth.max()), 0, -1):
-        at = np.flatnonzero(depth == level)
-        np.add.at(under, above[at], under[at])
+    above = np.append(nodes["above"].to_numpy(), -1)
+    under = subtree(above, np.append(nodes["depth"].to_numpy(), 0), device)
     frame = pl.concat([nodes, pl.DataFrame(
         [(outside, -1, 0, None, None)], schema=nodes.schema, orient="row")])  # fmt: skip
     frame = frame.with_columns(

@@ -22,7 +22,7 @@ from skiptrace.read.faults import Fault, excerpt
 _UNPACKED = 1 << 22
 """At most this much is unpacked at a time, however well it was packed."""
 BOMB_BYTES = 1 << 28
-BOMB_RATIO = 500
+BOMB_RATIO = 200
 """What unpacks to more than so many bytes and so many times its size is no trace."""
 LAYERS = 4
 """A packed file may be packed again, this often."""
