@@ -136,7 +136,7 @@ def regressions(
     columns = [c.name for c in REGRESSIONS[1:]]
     named = frame.select("source").join(labels, on="source", how="left", maintain_order="left")
     frame = pl.concat([named, conform(frame, REGRESSIONS).select(columns)], how="horizontal")
-    return Regressions(frame, dict(_reasons(archive, frame, diffs)))
+    return Regressions(frame, _reasons(archive, frame, diffs))
 
 
 def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
