@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,17 @@ import skiptrace as sk
 from skiptrace.cli import main
 
 
-def test_a_scan_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+class Inline(ThreadPoolExecutor):
+    """In place of worker processes, whose start takes longer than all else here."""
+
+    def __init__(self, workers: int, seconds: float | None) -> None:
+        assert seconds is None
+        super().__init__(workers)
+
+
+def test_a_scan_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, out = folder_of(tmp_path / "in", 2), str(tmp_path / "out")
     common = ["--out", out, "--measures", "summary,tklqt", "--workers", "1"]
     wanted = [*common, "--labels", "{model}_b{batch}_*.json"]
@@ -24,6 +35,7 @@ def test_a_scan_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert list(archive.tables) == ["summary", "tklqt"]
     assert archive["summary"].collect()["batch"].unique().sort().to_list() == [1, 2]
 
+    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
     (folder / "bad.json").write_bytes(CORRUPT)
     assert main(["scan", str(folder), *wanted]) == 1
     first, second = capsys.readouterr().out.splitlines()
@@ -44,9 +56,8 @@ def test_a_scan_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (len(lines), lines[-1]) == (14, "  ... and 3 more (see --json)")
 
 
-def test_options_of_the_load_are_passed_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_of_the_load_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
     folder, out = folder_of(tmp_path / "in", 1), str(tmp_path / "out")
     options = ["--steps", "aten::mm", "--without", "overhead", "--workers", "1"]
     assert main(["scan", str(folder), "--out", out, *options]) == 0

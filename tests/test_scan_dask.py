@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def test_a_cluster_that_loses_a_worker_half_way_gives_the_same_tables(
         done = sk.scan(sources, measures, out=tmp_path / "out", executor=executor, progress=kill)
     assert killed
     assert (done.traces, done.failed) == (12, 1)
-    alone = sk.scan(sources, measures, out=tmp_path / "alone", executor=1)
+    with ThreadPoolExecutor(1) as inline:
+        alone = sk.scan(sources, measures, out=tmp_path / "alone", executor=inline)
     assert (alone.measured, alone.failed) == (11, 1)
     assert files(tmp_path / "out") == files(tmp_path / "alone")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def test_s3_as_source_and_as_target(bucket: str, folder: Path, tmp_path: Path) -
     wanted = ["summary", "tklqt"]
     done = sk.scan(f"{bucket}/runs/", wanted, out=f"{bucket}/out", executor=1)
     assert (done.measured, done.failed) == (4, 0)
-    local = sk.scan(folder, wanted, out=tmp_path / "local", executor=1).archive
+    with ThreadPoolExecutor(1) as inline:
+        local = sk.scan(folder, wanted, out=tmp_path / "local", executor=inline).archive
     archive = sk.open_archive(f"{bucket}/out")
     assert sorted(archive.traces.collect()["source"]) == urls
     for name in wanted:
@@ -69,8 +71,6 @@ def test_s3_as_source_and_as_target(bucket: str, folder: Path, tmp_path: Path) -
     few = archive["summary"].filter(pl.col("il_ns") > 0).select("step", "il_ns").head(2).collect()
     assert few.shape == (2, 2)
     assert archive["summary"].select(pl.len()).collect().item() == len(local["summary"].collect())
-
-    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as inline:
         again = sk.scan(f"{bucket}/runs/*.json*", wanted, out=f"{bucket}/out", executor=inline)
@@ -86,8 +86,6 @@ def test_s3_as_source_and_as_target(bucket: str, folder: Path, tmp_path: Path) -
 def test_a_file_system_whose_files_grow_as_they_are_written(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     from skiptrace.archive import remote
 
     # fsspec's own local files, which `file://` would reach as a plain folder.

@@ -121,6 +121,7 @@ class Processes(Executor):
         self._threads = ThreadPoolExecutor(workers)
         self._idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self._all: set[Child] = set()
+        self._ended = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401  Executor's own
         """Call it in a process: as `concurrent.futures.Executor.submit`.
@@ -135,6 +136,7 @@ class Processes(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  Executor's own
         """End the processes, and with `cancel_futures` also what they are doing."""
         if cancel_futures:
+            self._ended = True
             for child in list(self._all):
                 child.process.kill()
         self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
@@ -147,6 +149,9 @@ class Processes(Executor):
         except queue.Empty:
             child = Child()
             self._all.add(child)
+            if self._ended:  # while it started
+                child.close()
+                raise WorkerError.lost() from None
         try:
             answer = child.ask(call, self._seconds)
         except WorkerError:
