@@ -70,3 +70,5 @@ def test_a_call_at_fault_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["scan", str(folder), "--out", out, "--measures", "sumary"]) == 2
     assert "Did you mean 'summary'" in capsys.readouterr().err
     assert main(["scan", str(tmp_path / "none*"), "--out", out]) == 2
+    (tmp_path / "file").write_text("in the way")
+    assert main(["scan", str(folder), "--out", str(tmp_path / "file")]) == 2

@@ -95,6 +95,15 @@ def test_runs_are_compared_with_their_like(tmp_path: Path) -> None:
     assert unknown["value_ns"] == 200_000
 
 
+def test_labels_may_have_any_name(tmp_path: Path) -> None:
+    runs = {"a_b_old": run(200), "a_b_new": run(800)}
+    archive = archived(tmp_path, runs, labels="{base}_{latency}_{mean}.json")
+    found = sk.regressions(archive, {"mean": "old"}, diffs=0)
+    row = latency(found)["a_b_new"]
+    assert (row["base"], row["latency"], row["mean"]) == ("a", "b", "new")
+    assert row["change_ns"] == 600_000
+
+
 def test_the_first_lines_of_the_diff_say_what_changed(tmp_path: Path) -> None:
     slow = events(6)
     slow += [op("aten::softmax", 2500, 90), call("launch", 2520, 5, 99), kernel(2530, 300, 99)]

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -16,11 +17,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from archives import CORRUPT, contents, events, files, folder_of, kernel_sum, write
+from archives import CORRUPT, contents, events, files, folder_of, kernel_sum, slowly, write
 from helpers import fixture_paths
 
 import skiptrace as sk
 from skiptrace.archive import store
+from skiptrace.archive.measures import find_measures
 from skiptrace.archive.task import Job
 from skiptrace.errors import ArchiveError, MissingDependencyError, UnknownKeyError
 
@@ -142,6 +144,9 @@ def test_running_again_does_what_is_missing_or_changed_and_no_more(tmp_path: Pat
     assert scan(folder, out, labels=LABELS).measured == 4
     assert list(sk.open_archive(out).tables) == ["summary"]  # tklqt had no such labels
     assert scan(folder, out, labels=LABELS, load={"steps": "aten::mm"}).measured == 4
+    some = {"overhead", "python_function", "cpu_op", "gpu_memset", "gpu_memcpy"}
+    done = scan(folder, out, load={"without": some})
+    assert done.archive.records[0].load == {"without": sorted(some)}  # as in every process
 
 
 def test_a_measure_of_ones_own_is_made_again_when_it_is_another(tmp_path: Path) -> None:
@@ -155,6 +160,51 @@ def test_a_measure_of_ones_own_is_made_again_when_it_is_another(tmp_path: Path) 
     by = partial(sk.tklqt, by="op")
     for measure, measured in ((by, 1), (by, 0), (partial(sk.tklqt, by="kernel"), 1)):
         assert scan(source, out, {"mine": measure}).measured == measured
+
+
+class Scaled:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def measure(self, trace: sk.Trace) -> pl.DataFrame:
+        return kernel_sum(trace) * self.factor
+
+
+def wrapped(measure: sk.Measure, unit: str = "ns") -> sk.Measure:
+    def inner(trace: sk.Trace, *, names: frozenset[str] = frozenset({unit})) -> pl.DataFrame:
+        return measure(trace).rename(dict.fromkeys(names, "time"))
+
+    return inner
+
+
+def recursive() -> sk.Measure:
+    def inner(trace: sk.Trace) -> pl.DataFrame:
+        return inner(trace.step(0)) if len(trace.steps) > 1 else kernel_sum(trace)
+
+    return inner
+
+
+def typed(code: str) -> sk.Measure:
+    """A function whose source nobody can look up, as at a prompt."""
+    made: dict[str, Any] = {}
+    exec(f"def typed(trace): return {code}", made)
+    return made["typed"]  # type: ignore[no-any-return]
+
+
+def test_callables_are_the_same_by_what_they_are_and_were_given() -> None:
+    def identity(measure: sk.Measure) -> str:
+        return find_measures({"mine": measure})[0].identity
+
+    different: list[Callable[[], sk.Measure]] = [
+        lambda: wrapped(wrapped(kernel_sum)), lambda: wrapped(wrapped(slowly)),
+        lambda: wrapped(kernel_sum, "us"), lambda: partial(sk.tklqt, by="op"), recursive,
+        lambda: Scaled(1).measure, lambda: Scaled(2).measure, lambda: typed("trace.ops"),
+        lambda: typed("trace.calls"), lambda: partial(sk.tklqt, by=["op", "step"]),
+    ]  # fmt: skip
+    first = [make() for make in different]
+    found = list(map(identity, first))
+    assert len(set(found)) == len(different)
+    assert [identity(make()) for make in different] == found  # others, elsewhere in memory
 
 
 def test_another_version_of_the_results_is_made_again(
@@ -388,6 +438,15 @@ def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
     assert scan(folder, out).measured == 2
     assert files(out) == before
 
+    mine = tmp_path / "mine"
+    mine.write_text("not of the archive")
+    path = next(name for name in before if name.startswith("summary/")).encode()
+    for record in records:
+        record.write_bytes(record.read_bytes().replace(path, str(mine).encode()))
+    assert len(sk.open_archive(out).records) == 1
+    assert scan(folder, out, labels="gpt_b{n}_*").measured == 2
+    assert mine.exists()
+
 
 # --- what is asked wrongly -----------------------------------------------------------------------
 
@@ -403,6 +462,7 @@ def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
         ({"measures": ["summary", sk.summary]}, ArchiveError, "two are named"),
         ({"measures": {"traces": "summary"}}, ArchiveError, "no name of a table"),
         ({"measures": {"a/b": "summary"}}, ArchiveError, "no name of a table"),
+        ({"measures": {"a\n": "summary"}}, ArchiveError, "no name of a table"),
         ({"measures": [lambda trace: trace.ops]}, ArchiveError, "no name of a table"),
         ({"measures": {"a": 3}}, ArchiveError, "neither"),
         ({"labels": "*.json"}, ArchiveError, "no name in braces"),
@@ -410,6 +470,9 @@ def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
         ({"labels": "{}_{a}.json"}, ArchiveError, "is no name"),
         ({"labels": "{source}.json"}, ArchiveError, "every table"),
         ({"labels": "{il_ns}.json"}, ArchiveError, "'summary'"),
+        ({"labels": "{size}.json"}, ArchiveError, r"archive\.traces"),
+        ({"labels": "{error}.json"}, ArchiveError, r"archive\.failures"),
+        ({"labels": "{change}.json"}, ArchiveError, r"regressions\(\)"),
         ({"timeout": 0}, ArchiveError, "more than 0"),
         ({"timeout": math.nan}, ArchiveError, "more than 0"),
         ({"max_bytes": -1}, ArchiveError, "more than 0"),

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from skiptrace.archive.remote import is_url, local_path, place_of
-from skiptrace.errors import ArchiveError
+from skiptrace.errors import ArchiveError, SkiptraceError
 from skiptrace.errors.archives import ARCHIVE
 
 FORMAT = "skiptrace archive"
@@ -68,7 +68,7 @@ class Folder:
         """As `Store`."""
         try:
             return (self.path / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def read_all(self, names: Iterable[str]) -> Mapping[str, bytes]:
@@ -178,19 +178,23 @@ def begin(out: str) -> Store:
         Something else is there, or an archive of another format, or it cannot be written.
     """
     store = store_at(out)
-    found = store.names()  # before the manifest is looked for, which every driver writes first
-    manifest = store.read(ARCHIVE)
-    if manifest is not None:
-        check(out, manifest)
-    elif found:
-        raise ArchiveError.occupied(out, ", ".join(found[:4]))
-    else:
-        try:
+    try:
+        found = store.names()  # before the manifest is looked for, which every driver writes first
+        manifest = store.read(ARCHIVE)
+        if manifest is not None:
+            check(out, manifest)
+        elif found:
+            raise ArchiveError.occupied(out, ", ".join(found[:4]))
+        else:
             store.write(ARCHIVE, orjson.dumps({"format": FORMAT, "version": VERSION}))
-        except OSError as error:
-            raise ArchiveError.unwritable(out, error.strerror or str(error)) from error
-    if isinstance(store, Folder):
-        store.tidy()
+        if isinstance(store, Folder):
+            store.tidy()
+    except SkiptraceError:
+        raise
+    except Exception as error:  # clients of servers raise what they like
+        raise ArchiveError.unwritable(
+            out, getattr(error, "strerror", None) or str(error)
+        ) from error
     return store
 
 
