@@ -23,8 +23,9 @@ from helpers import fixture_paths
 import skiptrace as sk
 from skiptrace.archive import store
 from skiptrace.archive.measures import find_measures
-from skiptrace.archive.task import Job
-from skiptrace.errors import ArchiveError, MissingDependencyError, UnknownKeyError
+from skiptrace.archive.processes import Processes
+from skiptrace.archive.task import Job, give_up
+from skiptrace.errors import ArchiveError, MissingDependencyError, UnknownKeyError, WorkerError
 
 LABELS = "{model}_b{batch}_*.json"
 
@@ -308,22 +309,80 @@ def kill(trace: sk.Trace) -> pl.DataFrame:
 def test_a_worker_that_hangs_or_dies_costs_its_trace_alone(measure: Any, tmp_path: Path) -> None:
     folder, out = folder_of(tmp_path / "in", 4), tmp_path / "out"
     began = time.monotonic()
-    limit = 5 if measure is hang else None
+    limit = 3 if measure is hang else None
     done = sk.scan(folder, measure, out=out, executor=1, timeout=limit)
     assert time.monotonic() - began < 300
     assert (done.measured, done.failed) == (3, 1)
     failure = done.archive.failures.collect().row(0, named=True)
     assert (Path(failure["source"]).name, failure["error"]) == ("gpt_b2_x.json", "WorkerError")
-    assert ("longer than the 5 s" in failure["message"]) == (measure is hang)
+    assert ("longer than the 3 s" in failure["message"]) == (measure is hang)
     assert scan(folder, out, measure).failed == 1  # not again, or this process would hang or die
     assert scan(folder, out, "summary").measured == 4
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no pipes with names there")
 def test_a_limit_of_time_holds_on_an_executor_of_ones_own(tmp_path: Path) -> None:
-    source = write(tmp_path / "one.json", events(2))
-    done = scan([source], tmp_path / "out", hang, timeout=0.5)
+    os.mkfifo(tmp_path / "endless.json")  # neither a worker nor the driver can read it to its end
+    done = scan([tmp_path / "endless.json"], tmp_path / "out", timeout=0.5)
     assert done.failed == 1
     assert "longer than the 0.5 s" in done.archive.failures.collect()["message"][0]
+
+
+def test_a_process_killed_while_it_waits_costs_nothing() -> None:
+    with Processes(1) as pool:
+        first = pool.submit(os.getpid).result()
+        (child,) = pool._all
+        child.process.kill()
+        child.process.wait()
+        assert pool.submit(os.getpid).result() != first
+
+
+def lost(source: Path, out: Path, measures: Any) -> None:
+    """What a driver does when the process that measured has ended."""
+    give_up(Job(str(source), str(out), find_measures(measures), {}, {}, None, False),
+            WorkerError.lost())  # fmt: skip
+
+
+def test_what_was_lost_on_the_way_to_a_measure_takes_nothing_from_others(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "one.json", events()), tmp_path / "out"
+    scan(source, out, ["summary", kernel_sum])
+    before = files(out)
+    lost(source, out, "summary")  # it was killed just after it had written
+    assert files(out) == before
+    lost(source, out, {"tklqt": "tklqt", "summary": "summary", "kernel_sum": broken})
+    archive = sk.open_archive(out)
+    assert list(archive.tables) == ["summary"]  # no rows of the measure as it was
+    assert archive.failures.collect()["error"].to_list() == ["WorkerError"]
+    for retry in (False, True):
+        done = scan(source, out, "summary", retry=retry)
+        assert (done.kept, done.failed) == (1, 0)
+    assert scan(source, out, ["summary", "tklqt"], retry=True).archive.failures.collect().is_empty()
+
+
+def test_scans_of_other_measures_at_once_keep_each_others_tables(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "one.json", events()), tmp_path / "out"
+
+    def meanwhile(trace: sk.Trace) -> pl.DataFrame:
+        assert scan(source, out, ["summary", "tklqt"]).measured == 1
+        return kernel_sum(trace)
+
+    for _ in range(2):
+        assert scan(source, out, {"mine": meanwhile, "summary": "summary"}).failed == 0
+        assert sorted(sk.open_archive(out).tables) == ["mine", "summary", "tklqt"]
+
+
+class Elsewhere(Executor):
+    """Workers that lack the module of a measure."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(ModuleNotFoundError("No module named 'mine'"))
+        return future
+
+
+def test_a_module_that_workers_lack_is_no_fault_of_the_traces(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="No module named 'mine'"):
+        scan(folder_of(tmp_path / "in", 2), tmp_path / "out", executor=Elsewhere())
 
 
 class Breaking(Executor):

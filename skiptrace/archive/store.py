@@ -101,7 +101,7 @@ class Folder:
         """Remove what a driver or worker killed long ago had begun to write."""
         partial = self.path / _PARTIAL
         for path in partial.iterdir() if partial.is_dir() else ():
-            with suppress(FileNotFoundError):  # another driver finished or removed it
+            with suppress(OSError):  # another driver finished or removed it, or owns it
                 if time.time() - path.stat().st_mtime > _STALE:
                     path.unlink()
 
@@ -181,20 +181,19 @@ def begin(out: str) -> Store:
     try:
         found = store.names()  # before the manifest is looked for, which every driver writes first
         manifest = store.read(ARCHIVE)
-        if manifest is not None:
-            check(out, manifest)
-        elif found:
-            raise ArchiveError.occupied(out, ", ".join(found[:4]))
-        else:
+        if manifest is None and not found:
             store.write(ARCHIVE, orjson.dumps({"format": FORMAT, "version": VERSION}))
-        if isinstance(store, Folder):
-            store.tidy()
     except SkiptraceError:
         raise
     except Exception as error:  # clients of servers raise what they like
-        raise ArchiveError.unwritable(
-            out, getattr(error, "strerror", None) or str(error)
-        ) from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ArchiveError.unwritable(out, reason) from error
+    if manifest is not None:
+        check(out, manifest)
+    elif found:
+        raise ArchiveError.occupied(out, ", ".join(found[:4]))
+    if isinstance(store, Folder):
+        store.tidy()
     return store
 
 
