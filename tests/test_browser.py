@@ -75,8 +75,8 @@ def report(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def comparison(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    traces = {name: sk.load(fixture_path(name)) for name in ("eager_step", "graph_step")}
-    return sk.report(traces | {ODD: traces["eager_step"]}, tmp_path_factory.mktemp("b") / "c.html")
+    traces = {ODD: sk.load(fixture_path("sync")), "graph": sk.load(fixture_path("graph_step"))}
+    return sk.report(traces, tmp_path_factory.mktemp("browser") / "comparison.html")
 
 
 def column(section: Locator, number: int) -> list[str]:
@@ -85,9 +85,11 @@ def column(section: Locator, number: int) -> list[str]:
     return [text.strip() for text in cells.all_inner_texts()]
 
 
-@pytest.mark.parametrize("which", ["report", "comparison"])
-@pytest.mark.parametrize("width", [1400, 420])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("which", "width", "scheme"),
+    [("report", 1400, "light"), ("report", 420, "dark"), ("comparison", 1400, "dark"),
+     ("comparison", 420, "light")],
+)  # fmt: skip
 def test_nothing_is_loaded_nothing_goes_wrong_and_nothing_runs_over_the_edge(
     which: str, width: int, scheme: str, browser: Browser, request: pytest.FixtureRequest
 ) -> None:

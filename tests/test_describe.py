@@ -116,7 +116,7 @@ def test_of_many_steps_three_are_told() -> None:
 def test_a_damaged_trace_says_so_first() -> None:
     text = fixture_path("eager_step").read_bytes()
     page = sk.describe(sk.load(text[: len(text) * 9 // 10]))
-    assert "rests on a damaged trace" in page.split("## ")[0]
+    assert "rest on a damaged trace" in page.split("## ")[0]
     assert "- error, count 1" in page
 
 

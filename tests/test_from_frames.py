@@ -96,7 +96,7 @@ def test_the_frames_of_a_real_trace_give_every_figure_of_it() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(traces())
 def test_the_frames_of_a_random_trace_give_every_figure_of_it(events: list[Event]) -> None:
     loaded = sk.load(events)

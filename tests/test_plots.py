@@ -121,7 +121,7 @@ def test_axes_have_names_and_units(name: str, axis: str) -> None:
     assert axis in list(found(spec_of(name), "title"))
 
 
-@pytest.mark.parametrize("name", ["idle", "timeline, binned", "sweeps", "diff"])
+@pytest.mark.parametrize("name", ["idle", "timeline, binned", "sweep", "diff"])
 def test_a_chart_can_be_narrower(name: str) -> None:
     svg = vlc.vegalite_to_svg(json.dumps(CHARTS[name](width=360).to_dict()))
     assert float(re.search(r'width="([\d.]+)', svg)[1]) <= 360  # type: ignore[index]
@@ -180,7 +180,7 @@ def many(count: int) -> sk.Trace:
 
 
 def test_a_large_trace_makes_no_larger_charts() -> None:
-    large = many(150)
+    large = many(60)
     for chart in (
         sk.plot.timeline(large), sk.plot.queue_depth(large), sk.plot.split(large),
         sk.plot.split(large, "root_op"), sk.plot.idle(large, "op"), sk.plot.idle(large, "step"),
@@ -191,7 +191,7 @@ def test_a_large_trace_makes_no_larger_charts() -> None:
         assert len(json.dumps(spec)) < 500_000
     assert re.search(r"threads left out: 4; streams left out: \d+; devices left out: 2",
                      heading(sk.plot.timeline(large).to_dict()))  # fmt: skip
-    assert "mean of neighbouring steps, 150 in all" in heading(sk.plot.split(large).to_dict())
+    assert "mean of neighbouring steps, 60 in all" in heading(sk.plot.split(large).to_dict())
 
 
 NOTHING: dict[str, list[dict[str, Any]]] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -210,6 +211,38 @@ def test_everything_that_time_goes_to_has_a_colour_of_its_own() -> None:
     assert set(ACTIVITIES) | kinds <= set(palette.TIME)
     shown = [palette.TIME[name] for name in {*ACTIVITIES, *kinds}]
     assert len(set(shown)) == len(shown)
+
+
+# What eyes without one kind of cone see, in linear RGB: Machado, Oliveira and Fernandes, 2009.
+SEEN = {
+    "all cones": np.eye(3),
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                     [-0.011820, 0.042940, 0.968881]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                   [-0.003882, -0.048116, 1.051998]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                   [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def lab(colour: str, seen: Any) -> np.ndarray:
+    """CIE L*a*b* of a colour as such eyes see it."""
+    code = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    xyz = to_xyz @ np.clip(np.array(seen) @ linear, 0, 1) / (0.9505, 1, 1.089)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+@pytest.mark.parametrize("colours", [palette.TIME, palette.SIDES], ids=["time", "sides"])
+def test_colours_stay_apart_for_all_eyes(eyes: str, colours: dict[str, str]) -> None:
+    seen = [lab(colour, SEEN[eyes]) for colour in set(colours.values())]
+    # 2.3 is the least difference that is noticed.
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 10
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ from skiptrace import cli
 from skiptrace.errors import NoTraceError, SaveError
 from skiptrace.model import schema
 from skiptrace.show import plots
-from skiptrace.show.page import figures, markup, table
+from skiptrace.show.page import figures, markup, several, table
 from skiptrace.show.page.one import one_page
 from skiptrace.show.report import build_report
 from skiptrace.show.text import duration, percent
 
-FIXTURES = ("eager_step", "sync", "graph_step", "no_device", "unlinked", "jax")
+FIXTURES = ("eager_step", "sync", "graph_step", "no_device", "jax")
 ODD = ("<script>alert(1)</script>", "</style><b>", '" onload="x', "&lt;i&gt;", "]]>", "\u202e\x00")
 """Names that a browser might take for its own."""
 
@@ -277,15 +277,28 @@ def test_a_first_that_is_fastest_and_traces_that_are_alike_are_called_so(tmp_pat
     slow, fast = loaded(slow=4), loaded()
     page = page_of({"fast": fast, "slow": slow}, tmp_path)
     assert re.fullmatch(r"fast is \d\.\d\d times as fast as slow", page.one("h1").text)
-    assert page_of({"a": fast, "b": fast}, tmp_path).one("h1").text == "b is as fast as a"
+    assert page_of({"a": slow, "b": slow}, tmp_path).one("h1").text == "b is as fast as a"
     nothing = sk.load(fixture_path("no_device"))
     assert page_of({"a": nothing, "b": fast}, tmp_path).one("h1").text == "Nothing to compare"
 
 
 @pytest.mark.usefixtures("plain")
-def test_ranks_are_sent_to_their_own_verb(tmp_path: Path) -> None:
-    ranks = {f"rank {n}": sk.load(fixture_path(f"tp2_rank{n}")) for n in (0, 1)}
-    assert "skiptrace ranks" in page_of(ranks, tmp_path).one("header").text
+def test_ranks_of_a_run_are_told_who_makes_whom_wait(tmp_path: Path) -> None:
+    one, two = (sk.load(fixture_path(f"tp2_rank{n}")) for n in (0, 1))
+    loaded_ = sk.load_ranks({0: one, 1: two})
+    page = page_of(loaded_, tmp_path)
+    waits = sk.stragglers(loaded_)
+    late = waits.group_by("rank").agg(pl.col("wait_ns").sum()).sort("wait_ns")["rank"][-1]
+    assert page.one("h1").text == f"Rank {late} makes the others wait"
+    shown = rows_of(page.one("section", id="waits"))
+    assert [row[3] for row in shown] == [str(ns) for ns in waits["wait_ns"].head(table.ROWS)]
+    assert [node.text for node in page.one("main").all("h2")] == [
+        "Who waits for whom", "Side by side", "Each by itself", "How each figure is defined",
+    ]  # fmt: skip
+    called = several._ranks_of({"a": two, "b": one})
+    assert called is not None
+    assert list(called.traces) == [0, 1]
+    assert several._ranks_of({"before": one, "after": one}) is None  # a rank of two runs
 
 
 # --- the verb and the command ---------------------------------------------------------------------

@@ -142,6 +142,8 @@ class _Disturbing:
 
     def during(self, calls: Intervals) -> Intervals:
         """The moments of those that overlap a call, whole."""
+        if not len(self._start):
+            return EMPTY
         first = np.searchsorted(self._reach, calls[0], side="right")
         until = np.searchsorted(self._start, calls[1], side="left")
         ranges = zip(*(places.tolist() for places in union(first, until)), strict=True)

@@ -98,7 +98,7 @@ def _recorded(trace: Trace) -> str:
         parts.append(f"on {', '.join(names)}")
     if meta.rank is not None:
         parts.append(f"rank {meta.rank}" + (f" of {meta.world_size}" if meta.world_size else ""))
-    return f"Recorded: {', '.join(parts)}."
+    return f"Recorded: {'; '.join(parts)}."
 
 
 def _changes(report: Report) -> Iterator[str]:

@@ -172,9 +172,9 @@ def _plots(parts: Parts) -> dict[str, Markup | None]:
             "plot-timeline", f"The median step, {step['step']}",
             lambda width: plots.timeline(trace, window, width=width), sizes=figures.ONE),
         "idle": draw(
-            "plot-idle", "Idle time by cause", lambda width: plots.idle(inside, width=width)),
+            "plot-idle", "The causes", lambda width: plots.idle(inside, width=width)),
         "split": draw(
-            "plot-split", "Time from launch to start, by outermost operator",
+            "plot-split", "Launching and queueing",
             lambda width: plots.split(inside, by="root_op", width=width),
         ) if parts.floor is None else None,  # its parts are those of the trace's own floor
         "queue": draw(

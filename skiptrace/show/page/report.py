@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from skiptrace.errors import NoTraceError, SaveError
+from skiptrace.measure.ranks import Ranks
 from skiptrace.model.launches import Floor
 from skiptrace.model.trace import Trace
 from skiptrace.read.source import Source
@@ -16,7 +17,7 @@ from skiptrace.show.page.several import several_page
 
 
 def report(
-    trace: Trace | Mapping[str, Trace],
+    trace: Trace | Ranks | Mapping[str, Trace],
     path: str | os.PathLike[str],
     *,
     floor: Floor | None = None,
@@ -26,8 +27,8 @@ def report(
     Parameters
     ----------
     trace
-        A trace or a window of one; or a mapping from names to traces, which are compared: the
-        first with each of the others.
+        A trace or a window of one; ranks of a run; or a mapping from names to traces, of which the
+        first is compared with each of the others, if they are not ranks of a run.
     path
         The file to write, such as ``"report.html"``.
     floor
@@ -41,14 +42,14 @@ def report(
     Raises
     ------
     NoTraceError
-        It is neither a trace nor a mapping from names to traces.
+        It is no trace, no set of ranks and no mapping from names to traces.
     SaveError
         The path is that of a trace itself, or cannot be written.
 
     Warns
     -----
     TraceWarning
-        As `ops` and `whatif`.
+        As `ops` and `whatif`; of ranks as `stragglers`.
 
     Notes
     -----
@@ -72,6 +73,8 @@ def report(
 
 
 def _checked(given: object) -> dict[str, Trace]:
+    if isinstance(given, Ranks):
+        return {f"rank {rank}": one for rank, one in given.traces.items()}
     if not isinstance(given, Mapping) or not given:
         raise NoTraceError.of("report", given)
     for one in given.values():

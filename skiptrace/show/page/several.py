@@ -1,4 +1,4 @@
-"""The report on several traces: which is fastest and why, side by side, and each one's verdict."""
+"""The report on several traces: which is fastest and why, or which rank is late, and each one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 
 from skiptrace.measure.diff import CHANGES, Diff, diff
+from skiptrace.measure.ranks import Ranks
+from skiptrace.measure.stragglers import stragglers
 from skiptrace.model.launches import Floor
 from skiptrace.model.schema import measured, predicted, several
 from skiptrace.model.schema.column import STR, Column
@@ -19,8 +21,13 @@ from skiptrace.show.page.head import capital
 from skiptrace.show.page.markup import Markup, Part, element, join, name
 from skiptrace.show.page.one import Parts, gather
 from skiptrace.show.page.shell import Section, document
-from skiptrace.show.page.table import Table, definitions, draw
+from skiptrace.show.page.table import ROWS, Table, definitions, draw
+from skiptrace.show.several import sentence
 
+NAMES = 4
+"""Traces that the head names."""
+LEAST = 20
+"""Rows of each table, however many differences share the page's."""
 _NAME = Column("name", STR, "", "what the trace was called")
 _SPEED = Column("speedup", pl.Float64, "", "latency of the first trace over this one's")
 _LABELS = {
@@ -34,38 +41,99 @@ _SHOWN = (
 
 
 def several_page(traces: Mapping[str, Trace], floor: Floor | None) -> str:
-    """The page of a set of traces; the first is what the others are compared with."""
+    """The page of a set of traces."""
     parts = {called: gather(trace, floor) for called, trace in traces.items()}
+    base = next(iter(parts.values())).step
+    medians = [_median(called, one.step, base) for called, one in parts.items()]
+    side = _side_by_side(medians)
+    ranks = _ranks_of(traces)
+    if ranks is not None:
+        top, middle, tables = _waits(ranks)
+    else:
+        top, middle, tables = _differences(traces, medians)
+    beside = ("figures", "Side by side", join(figures.missing(), draw(side)))
+    each = join(*(_each(called, one) for called, one in parts.items()))
+    defined = join(*(definitions(table) for table in _distinct([side, *tables])))
+    heading, *rest = top
+    head_ = join(
+        element("p", f"skiptrace report on {len(traces)} traces: ", join(*_names(traces)),
+                class_="what"),
+        element("h1", heading, class_="verdict several"),
+        *rest,
+    )  # fmt: skip
+    return document(
+        heading,
+        head_,
+        [
+            *(middle if ranks else ()),
+            beside,
+            *(() if ranks else middle),
+            ("each", "Each by itself", each),
+            ("definitions", "How each figure is defined", defined),
+        ],
+    )
+
+
+def _names(traces: Mapping[str, Trace]) -> list[Part]:
+    """What the traces are called, or the first of many."""
+    named = [join(", " if n else None, element("b", name(t))) for n, t in enumerate(traces)]
+    return [*named[:NAMES], f" and {len(named) - NAMES} more" if len(named) > NAMES else None]
+
+
+_Told = tuple[list[str | Markup], list[Section], list[Table]]
+"""The heading and what follows it in the head, the sections that are of it, their tables."""
+
+
+def _differences(traces: Mapping[str, Trace], medians: list[dict[str, Any]]) -> _Told:
+    """The first trace against each of the others."""
     first = next(iter(traces))
     others = {
         called: diff(traces[first], trace) for called, trace in islice(traces.items(), 1, None)
     }
-    medians = [_median(called, one.step, parts[first].step) for called, one in parts.items()]
-    tables = [_side_by_side(medians)]
+    tables: list[Table] = []
     changed: list[Section] = []
     for number, (called, found) in enumerate(others.items(), 1):
-        mine = _difference(number, first, called, found)
+        mine = _difference(number, first, called, found, max(LEAST, ROWS // len(others)))
         tables += mine
         changed.append(_changed(number, first, called, found, mine))
     answer, why = _answer(medians, first, others)
-    top = join(
-        element("p", f"skiptrace report on {len(traces)} traces, compared with ",
-                element("b", name(first)), class_="what"),
-        element("h1", answer, class_="verdict several"),
-        element("p", why, class_="because") if why else None,
-        *(_hint(traces)),
+    top: list[str | Markup] = [answer, element("p", why, class_="because")]
+    if len(traces) > 2:
+        sweep = element("code", "skiptrace sweep")
+        top.append(
+            element("p", "Over a parameter, such as the batch size, ", sweep,
+                    " tells where the limit turns from host to device.", class_="note")
+        )  # fmt: skip
+    return top, changed, tables
+
+
+def _ranks_of(traces: Mapping[str, Trace]) -> Ranks | None:
+    """The traces as ranks of one run, if they are, and were recorded with collectives."""
+    by_rank = {trace.meta.rank: trace for trace in traces.values()}
+    sizes = {trace.meta.world_size for trace in traces.values()}
+    if None in by_rank or len(by_rank) < len(traces) or len(sizes) > 1:
+        return None
+    ranks = Ranks({rank: by_rank[rank] for rank in sorted(r for r in by_rank if r is not None)})
+    return None if ranks.matched.is_empty() else ranks
+
+
+def _waits(ranks: Ranks) -> _Told:
+    """Who makes whom wait."""
+    waits = stragglers(ranks)
+    heading, _, rest = sentence(ranks, waits).partition(": ")
+    table = Table(
+        "waits", "Who makes whom wait, and what it did meanwhile", waits, several.STRAGGLERS,
+        ("rank", "waiting", "wait_share", "wait_ns", "collectives", "activity", "op", "kernel"),
+        "sk.stragglers(sk.load_ranks(...))", labels={"rank": "late rank", "wait_share": "share"},
     )  # fmt: skip
-    return document(
-        answer,
-        top,
-        [
-            ("figures", "Side by side", join(figures.missing(), draw(tables[0]))),
-            *changed,
-            ("each", "Each by itself", join(*(_each(c, one) for c, one in parts.items()))),
-            ("definitions", "How each figure is defined",
-             join(*(definitions(table) for table in _distinct(tables)))),
-        ],
-    )  # fmt: skip
+    map_ = figures.plot("plot-ranks", "Ranks", lambda width: plots.ranks(ranks, width=width))
+    section: Section = ("late", "Who waits for whom", join(map_, draw(table)))
+    top: list[str | Markup] = [heading.rstrip(".")]
+    return (
+        [*top, element("p", capital(rest), class_="because")] if rest else top,
+        [section],
+        [table],
+    )
 
 
 def _median(
@@ -105,32 +173,15 @@ def _answer(
     return f"{faster} is {max(times, 1 / times):.2f} times as fast as {slower}", why
 
 
-def _hint(traces: Mapping[str, Trace]) -> list[Part]:
-    """Where the set is one that another verb knows more of."""
-    ranks = {trace.meta.rank for trace in traces.values()}
-    if None not in ranks and len(ranks) == len(traces):
-        return [
-            element("p", "These are ranks of a run: ", element("code", "skiptrace ranks"),
-                    " tells who makes whom wait.", class_="note")
-        ]  # fmt: skip
-    if len(traces) > 2:
-        return [
-            element("p", "Over a parameter, such as the batch size, ",
-                    element("code", "skiptrace sweep"), " tells where the limit turns from host "
-                    "to device.", class_="note")
-        ]  # fmt: skip
-    return []
-
-
-def _difference(number: int, first: str, called: str, found: Diff) -> list[Table]:
+def _difference(number: int, first: str, called: str, found: Diff, rows: int) -> list[Table]:
     """The tables of one difference."""
     call = f"sk.diff({first}, {called})"
     made = [
         Table(f"split-{number}", "The change of latency, by operator around the launches",
               found.split, several.DIFF_SPLIT,
               ("root_op", "op", "change_ns", "busy_change_ns", "idle_change_ns",
-               "behind_change_ns", "before_ns", "after_ns", "works_before", "works_after"),
-              f"{call}.split")
+               "behind_change_ns", "before_ns", "after_ns"),
+              f"{call}.split", rows=rows)
     ]  # fmt: skip
     for key, title, frame, defined, more in (
         ("ops", "Operators that changed", found.ops, several.DIFF_OPS, ("self_change_ns",)),
@@ -140,7 +191,7 @@ def _difference(number: int, first: str, called: str, found: Diff) -> list[Table
         columns = ("change", "name", "path", "dur_before_ns", "dur_after_ns", "change_ns", *more)
         changed = frame.filter(pl.col("change") != CHANGES[-1])
         made.append(Table(f"{key}-{number}", title, changed, defined, columns, f"{call}.{key}",
-                          labels=_LABELS))  # fmt: skip
+                          rows=rows, labels=_LABELS))  # fmt: skip
     return made
 
 

@@ -28,7 +28,7 @@ LABELS = {
 """Headings that say more than the column's own name."""
 _PROSE = ("advice", "meaning", "affects")
 """Sentences of our own: shown whole."""
-_BARS = ("idle_share", "time_share", "self_share", "gain_share")
+_BARS = ("idle_share", "time_share", "self_share", "gain_share", "wait_share")
 """Shares of a whole that a table is about: drawn as well."""
 
 
@@ -47,12 +47,13 @@ class Table:
     call: str
     """The call that gives the whole frame."""
     note: str = ""
+    rows: int = ROWS
     labels: dict[str, str] = field(default_factory=dict)
     """Other headings than `LABELS`."""
 
     def shown(self) -> list[str]:
         """The columns that have a value in any row that is shown."""
-        return [c for c in self.columns if self.frame[c].head(ROWS).is_not_null().any()]
+        return [c for c in self.columns if self.frame[c].head(self.rows).is_not_null().any()]
 
     @property
     def anchor(self) -> str:
@@ -73,7 +74,7 @@ def draw(table: Table) -> Markup:
     """The table under its title; nothing where it has no rows."""
     if table.frame.is_empty():
         return Markup()
-    rows = table.frame.head(ROWS)
+    rows = table.frame.head(table.rows)
     numbers = {c for c in table.shown() if rows[c].dtype.is_numeric()}
     heads = [
         _head(heading, column, numeric=column.name in numbers)
@@ -133,9 +134,9 @@ def _filter(table: Table, rows: int) -> Markup | None:
 
 
 def _foot(table: Table) -> Markup:
-    more = len(table.frame) - ROWS
+    more = len(table.frame) - table.rows
     left = f"{more:,} more rows are left out here. " if more > 0 else None
-    open_ = element("button", f"Show all {min(len(table.frame), ROWS):,} rows", type="button",
+    open_ = element("button", f"Show all {min(len(table.frame), table.rows):,} rows", type="button",
                     class_="more", hidden=True) if len(table.frame) > FIRST else None  # fmt: skip
     every = join(
         left, "All rows and columns: " if more > 0 else "In Python: ", element("code", table.call)

@@ -102,7 +102,7 @@ def idle(trace: Trace, by: str = "cause", *, width: int = WIDTH) -> Chart:
         color=alt.Color("colour:N", scale=scale, legend=None),
         tooltip=tips(alt, name=by, time="idle", shown="of all idle time", gaps="gaps"),
     )
-    text = base.mark_text(align="left", dx=3).encode(x="x:Q", text="shown:N")
+    text = base.mark_text(color=palette.NOTES, align="left", dx=3).encode(x="x:Q", text="shown:N")
     made: Chart = alt.layer(bars, text, title=title(alt, answer, _whose(trace), width)).properties(
         width=width - beside(frame["name"], width) - 2 * EDGE
     )

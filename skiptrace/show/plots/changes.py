@@ -88,7 +88,7 @@ def fusion(found: Fusion | Trace, *, width: int = WIDTH) -> Chart:
                  kernels_fused="launches left", saved="launches saved")  # fmt: skip
     y = alt.Y("kernels_fused:Q", title="kernel launches", scale=alt.Scale(domain=[0, eager]))
     bars = base.mark_bar(color=palette.TIME["launch"]).encode(y=y, tooltip=shown)
-    text = base.mark_text(dy=-6).encode(y=y, text="label:N")
+    text = base.mark_text(color=palette.NOTES, dy=-6).encode(y=y, text="label:N")
     line = alt.Chart(data(tall.head(1))).mark_rule(strokeDash=[4, 3], color=palette.NEUTRAL)
     line = line.encode(y="kernels_eager:Q")
     made: Chart = alt.layer(bars, line, text, title=title(alt, answer, detail, width)).properties(
@@ -150,14 +150,15 @@ def whatif(found: WhatIf | Mapping[str, WhatIf], *, width: int = WIDTH) -> Chart
     x = amounts(alt, "latency:Q", f"latency of a step ({unit.name})")
     shown = tips(alt, name="change", time="latency", range="range", now="now", shown="speed-up",
                  colour="then bound by")  # fmt: skip
-    bars = base.mark_bar().encode(
+    bars = base.mark_bar(opacity=0.75).encode(
         x=x, color=colours(alt, frame["colour"], palette.SIDES, width), tooltip=shown
     )
-    spread = base.mark_rule().encode(x="low:Q", x2="high:Q")
-    now = base.mark_tick(thickness=3, color=palette.NEUTRAL).encode(x="before:Q")
-    text = base.mark_text(align="left", dx=4).encode(x="top:Q", text="shown:N").transform_calculate(
+    spread = base.mark_rule(color=palette.NOTES, strokeWidth=3).encode(x="low:Q", x2="high:Q")
+    now = base.mark_tick(thickness=3, color=palette.NOTES).encode(x="before:Q")
+    text = base.mark_text(color=palette.NOTES, align="left", dx=4)
+    text = text.encode(x="top:Q", text="shown:N").transform_calculate(
         top="max(datum.high, datum.before)"
-    )  # fmt: skip
+    )
     made: Chart = alt.layer(
         bars, spread, now, text, title=title(alt, answer, detail, width)
     ).properties(width=width - beside(frame["name"], width) - 2 * EDGE)
@@ -235,9 +236,8 @@ def diff(found: Diff, *, width: int = WIDTH) -> Chart:
     totals = base.transform_filter(total).mark_tick(thickness=4, opacity=1).encode(
         x=x, color=colours(alt, frame["colour"], shades, width), tooltip=shown
     )  # fmt: skip
-    text = base.mark_text(align="left", dx=4).encode(x="far:Q", text="shown:N").transform_calculate(
-        far="max(datum.a, datum.b)"
-    )  # fmt: skip
+    text = base.mark_text(color=palette.NOTES, align="left", dx=4)
+    text = text.encode(x="far:Q", text="shown:N").transform_calculate(far="max(datum.a, datum.b)")
     layers = alt.layer(bars, totals, text, title=title(alt, answer, detail, width))
     made: Chart = layers.properties(width=width - beside(frame["name"], width) - 2 * EDGE)
     return made

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import polars as pl
 
 from skiptrace.errors import MissingDependencyError, UnknownKeyError
-from skiptrace.show.plots.palette import NEUTRAL
+from skiptrace.show.plots.palette import NEUTRAL, NOTES
 from skiptrace.show.text import shorten
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ Alt: TypeAlias = Any
 
 WIDTH = 600
 """Pixels of a chart from edge to edge, labels and all."""
-NOTES = "#767676"
-"""Colour of notes: the grey that stands out as well from white as from black."""
 LEAST = 240
 """Below this nothing can be read."""
 _PART = 3

@@ -306,9 +306,9 @@ def _drawn(
     ground = beside.mark_rect(color=palette.NEUTRAL, opacity=0.13).encode(
         y=y, y2="y2:Q", x=alt.value(0), x2=alt.value("width")
     )
-    labels = beside.mark_text(align="right", dx=-5, fontSize=11, limit=_LABEL - 6).encode(
-        y=alt.Y("middle:Q", axis=None), x=alt.value(0), text="name:N"
-    )
+    labels = beside.mark_text(
+        color=palette.NOTES, align="right", dx=-5, fontSize=11, limit=_LABEL - 6
+    ).encode(y=alt.Y("middle:Q", axis=None), x=alt.value(0), text="name:N")
     shown = tips(alt, name="what", time="time", x=f"from ({unit})")
     line = {} if is_binned else {"stroke": "white", "strokeWidth": 0.4}
     events = alt.Chart(data(frame)).mark_rect(clip=True, **line).encode(
