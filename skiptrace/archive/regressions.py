@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -137,7 +136,7 @@ def regressions(
     columns = [c.name for c in REGRESSIONS[1:]]
     named = frame.select("source").join(labels, on="source", how="left", maintain_order="left")
     frame = pl.concat([named, conform(frame, REGRESSIONS).select(columns)], how="horizontal")
-    return Regressions(frame, MappingProxyType(_reasons(archive, frame, diffs)))
+    return Regressions(frame, _reasons(archive, frame, diffs))
 
 
 def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
