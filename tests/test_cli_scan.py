@@ -16,18 +16,22 @@ from skiptrace.cli import main
 class Inline(ThreadPoolExecutor):
     """In place of worker processes, whose start takes longer than all else here."""
 
+    seconds: float | None
+
     def __init__(self, workers: int, seconds: float | None) -> None:
-        assert seconds is None
+        type(self).seconds = seconds
         super().__init__(workers)
 
 
 def test_a_scan_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
     folder, out = folder_of(tmp_path / "in", 2), str(tmp_path / "out")
     common = ["--out", out, "--measures", "summary,tklqt", "--workers", "1"]
     wanted = [*common, "--labels", "{model}_b{batch}_*.json"]
     assert main(["scan", str(folder), *wanted, "--timeout", "100"]) == 0
+    assert Inline.seconds == 100
     said = capsys.readouterr()
     assert said.out == f"2 traces: 2 measured, 0 kept, 0 failed. Archive: {out}\n"
     assert said.err == ""
@@ -35,7 +39,6 @@ def test_a_scan_from_the_command_line(
     assert list(archive.tables) == ["summary", "tklqt"]
     assert archive["summary"].collect()["batch"].unique().sort().to_list() == [1, 2]
 
-    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
     (folder / "bad.json").write_bytes(CORRUPT)
     assert main(["scan", str(folder), *wanted]) == 1
     first, second = capsys.readouterr().out.splitlines()

@@ -21,9 +21,8 @@ from archives import CORRUPT, contents, events, files, folder_of, kernel_sum, sl
 from helpers import fixture_paths
 
 import skiptrace as sk
-from skiptrace.archive import store
+from skiptrace.archive import processes, store
 from skiptrace.archive.measures import find_measures
-from skiptrace.archive.processes import Processes
 from skiptrace.archive.task import Job, give_up
 from skiptrace.errors import ArchiveError, MissingDependencyError, UnknownKeyError, WorkerError
 
@@ -73,11 +72,11 @@ def test_a_table_is_what_the_verb_gives_with_where_it_is_from(tmp_path: Path) ->
     traces = archive.traces.collect()
     assert traces["batch"].to_list() == [3, 1, 2]
     assert traces["size"].to_list() == [Path(p).stat().st_size for p in traces["source"]]
-    assert traces["grade"].str.starts_with("good").all() or traces["grade"].is_not_null().all()
+    assert traces["grade"].is_not_null().all()
 
 
 def test_real_traces_through_worker_processes_equal_one_by_one(tmp_path: Path) -> None:
-    paths = fixture_paths()[::5]
+    paths = fixture_paths()[::6]
     done = sk.scan(paths, ["summary", "idle_causes"], out=tmp_path / "out", executor=2)
     assert (done.measured, done.failed) == (len(paths), 0)
     table = done.archive["summary"].collect()
@@ -146,7 +145,7 @@ def test_running_again_does_what_is_missing_or_changed_and_no_more(tmp_path: Pat
     assert list(sk.open_archive(out).tables) == ["summary"]  # tklqt had no such labels
     assert scan(folder, out, labels=LABELS, load={"steps": "aten::mm"}).measured == 4
     some = {"overhead", "python_function", "cpu_op", "gpu_memset", "gpu_memcpy"}
-    done = scan(folder, out, load={"without": some})
+    done = scan(folder / "gpt_b1_x.json", out, load={"without": some})
     assert done.archive.records[0].load == {"without": sorted(some)}  # as in every process
 
 
@@ -293,6 +292,9 @@ def test_a_trace_too_large_is_not_read_and_what_was_known_of_it_stays(tmp_path: 
     assert "a trace may have 7" in failed["message"][0]
 
 
+TASK = "import skiptrace.archive.task; "
+
+
 def hang(trace: sk.Trace) -> pl.DataFrame:
     if trace.work["dur_ns"][0] == 40_000:
         time.sleep(600)
@@ -328,8 +330,9 @@ def test_a_limit_of_time_holds_on_an_executor_of_ones_own(tmp_path: Path) -> Non
     assert "longer than the 0.5 s" in done.archive.failures.collect()["message"][0]
 
 
-def test_a_process_killed_while_it_waits_costs_nothing() -> None:
-    with Processes(1) as pool:
+def test_a_process_killed_while_it_waits_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_PROGRAM", processes._PROGRAM.replace(TASK, ""))  # for speed
+    with processes.Processes(1) as pool:
         first = pool.submit(os.getpid).result()
         (child,) = pool._all
         child.process.kill()
@@ -453,8 +456,9 @@ def test_a_full_disk_costs_what_did_not_fit(
 def test_a_disk_that_stays_full_ends_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, out = folder_of(tmp_path / "in", 25), tmp_path / "out"
-    scan(folder / "gpt_b9_x.json", out)
+    monkeypatch.setattr("skiptrace.archive.scan._MOST_UNWRITTEN", 3)
+    folder, out = folder_of(tmp_path / "in", 4), tmp_path / "out"
+    scan(folder / "gpt_b4_x.json", out)
 
     def full(self: store.Folder, name: str, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -614,9 +618,9 @@ def test_only_so_many_jobs_are_handed_over(tmp_path: Path) -> None:
             future.add_done_callback(lambda _: setattr(self, "waiting", self.waiting - 1))
             return future
 
-    folder = folder_of(tmp_path / "in", 20)
+    folder = folder_of(tmp_path / "in", 12)
     with Counting(2) as executor:
-        assert sk.scan(folder, out=tmp_path / "out", executor=executor).measured == 20
+        assert sk.scan(folder, out=tmp_path / "out", executor=executor).measured == 12
     assert 2 <= executor.most <= 8
 
 
