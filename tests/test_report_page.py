@@ -178,7 +178,8 @@ def test_a_long_table_is_cut_and_says_what_is_left_out(tmp_path: Path) -> None:
 def test_a_plot_is_markup_whose_marks_tell_what_tooltips_would() -> None:
     pytest.importorskip("vl_convert")
     pytest.importorskip("altair")
-    trace = loaded(("<i>", "<b>"), ("aten::add", "add"))
+    like_ids = 'f(id="x", xlink:href="#a")'
+    trace = loaded(("<i>", "<b>"), ("aten::add", "add"), (like_ids, "add"))
     drawn = [
         figures.plot("plot-idle", "Idle <b>", lambda width: plots.idle(trace, width=width)),
         figures.plot("plot-ops", "", lambda width: plots.split(trace, "root_op", width=width),
@@ -187,7 +188,7 @@ def test_a_plot_is_markup_whose_marks_tell_what_tooltips_would() -> None:
     page = parsed(markup.join(*drawn))
     assert [len(figure.all("svg")) for figure in page.all("figure", class_="plot")] == [2, 1]
     assert page.all("b") == page.all("i") == []
-    assert "<i>" in [node.text for node in page.one(id="plot-ops").all("text")]
+    assert {"<i>", like_ids} <= {node.text for node in page.one(id="plot-ops").all("text")}
     ids = [node.attributes["id"] for node in page.walk() if "id" in node.attributes]
     assert len(set(ids)) == len(ids)
     assert [n.tag for n in page.walk() if n.attributes.keys() & {"style", "src", "onload"}] == []
@@ -241,6 +242,19 @@ def test_a_long_name_is_cut_and_stands_whole_in_its_title(tmp_path: Path) -> Non
     shown = parsed(markup.name(long)).one("span")
     assert len(shown.text) == markup.NAME_WIDTH
     assert shown.attributes["title"] == long
+
+
+def test_advice_counts_the_idle_time_of_each_device_once() -> None:
+    events = [step(0, 0, 1000), op("a", 5, 60)]
+    for device in (0, 1):
+        for i in range(10):
+            corr = 1 + i + 100 * device
+            events += [call("cudaLaunchKernel", 10 + 2 * i, 1, corr)]
+            events += [kernel(100 * i + 30, 97, corr, "k", device=device)]
+    trace = sk.load(events)
+    row = sk.summary(trace).row(0, named=True)
+    share = percent(row["gpu_idle_ns"] / (2 * row["il_ns"]))
+    assert f"a step would be {share} shorter" in build_report(trace).advice
 
 
 # --- several traces -------------------------------------------------------------------------------
@@ -331,6 +345,10 @@ def test_a_path_that_cannot_be_written_is_an_error_and_a_trace_is_not_overwritte
     with pytest.raises(SaveError, match="is the trace itself"):
         sk.report(sk.load(own), own)
     assert own.read_bytes() == fixture_path("sync").read_bytes()
+    gone = sk.load(own)
+    own.unlink()
+    target = tmp_path / "report.html"
+    assert sk.report(gone, target) == sk.report(gone, target)  # the second finds one to replace
 
 
 @pytest.mark.usefixtures("plain")
