@@ -234,6 +234,7 @@ def test_names_stay_text() -> None:
         sk.plot.diff(sk.diff(hostile, trace())),
         sk.plot.whatif({HOSTILE: sk.whatif(hostile, host=0.5)}),
         sk.plot.sweep({HOSTILE: sk.sweep({1: hostile, 2: trace()}), "b": swept()}),
+        sk.plot.sweep(sk.sweep({HOSTILE: hostile, "b": trace()}, name="model")),
     ):  # fmt: skip
         page = chart.to_html()
         assert page.count("alert(") > 0  # the name is there
