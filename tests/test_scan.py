@@ -252,6 +252,22 @@ def test_corrupt_traces_and_measures_that_raise_are_rows(tmp_path: Path) -> None
     assert scan(folder, out, "summary", labels=LABELS).failed == 2  # broken is not wanted now
 
 
+def test_a_source_that_changes_while_it_is_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = write(tmp_path / "one.json", events()), tmp_path / "out"
+
+    def load(path: Path) -> sk.Trace:
+        os.utime(path, (1, 1))  # as by a copy of the same content over it
+        return sk.load(path)
+
+    monkeypatch.setattr("skiptrace.archive.sources.load", load)
+    (message,) = scan(source, out).archive.failures.collect()["message"]
+    assert "changed while" in message
+    monkeypatch.undo()
+    assert scan(source, out).measured == 1
+
+
 class Flaky:
     calls: list[str] = []  # noqa: RUF012  what a measure saw is no part of it
 
