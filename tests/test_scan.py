@@ -348,7 +348,7 @@ def test_a_limit_of_time_holds_on_an_executor_of_ones_own(tmp_path: Path) -> Non
 
 def test_a_process_killed_while_it_waits_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_PROGRAM", processes._PROGRAM.replace(TASK, ""))  # for speed
-    with processes.Processes(1) as pool:
+    with processes.Processes(1, math.inf) as pool:
         first = pool.submit(os.getpid).result()
         (child,) = pool._all
         child.process.kill()

@@ -51,7 +51,7 @@ class Child:
         WorkerError
             The process ended, or took longer than `seconds` and was ended.
         """
-        timer = threading.Timer(seconds or 0, self._end)
+        timer = threading.Timer(min(seconds or 0, threading.TIMEOUT_MAX), self._end)
         timer.daemon = True
         if seconds is not None:
             timer.start()
