@@ -221,7 +221,7 @@ def test_another_version_of_the_results_is_made_again(
 
 def broken(trace: sk.Trace) -> pl.DataFrame:
     if trace.work["dur_ns"][0] == 40_000:
-        raise ZeroDivisionError("of its own")
+        raise ZeroDivisionError("of its own \udcff")
     return kernel_sum(trace)
 
 

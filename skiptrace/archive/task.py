@@ -236,7 +236,8 @@ def _failure(measure: str | None, identity: str, error: BaseException) -> Failur
 
 
 def _message(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = str(error).encode(errors="replace").decode()  # of a file's name, say
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _unread(job: Job, store: Store, before: Record | None, error: SkiptraceError) -> Outcome:
