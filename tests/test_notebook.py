@@ -15,6 +15,7 @@ import pytest
 from helpers import call, fixture_path, fixture_paths, kernel, op, step
 
 import skiptrace as sk
+from skiptrace.show.text import cell
 
 HOSTILE = "</td><script>alert('x')</script> \"q\" & <b>"
 
@@ -89,6 +90,13 @@ def test_results_begin_with_what_they_found() -> None:
     diff = SHOWN["diff"]()
     assert shown(diff).cells[0].lower() == f"{diff.verdict.lower()}."
     assert shown(SHOWN["ranks"]()).cells[0] == "2 ranks"
+
+
+def test_a_parameter_keeps_its_digits_and_large_numbers_have_no_exponent() -> None:
+    swept = sk.sweep({1024.25: trace(), 2048.5: trace("encoder")})
+    assert {"1024.25", "2048.5"} <= set(shown(swept).cells)
+    assert [cell("tflop_s", value, 9) for value in (0.12345, 999.4, 999.5, 1979.4)] == [
+        "0.123", "999", "1,000", "1,979"]  # fmt: skip
 
 
 def test_many_steps_are_told_by_three_of_them() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.util import run_sync
 
+v4: Any = nbformat.v4  # it is typed in part
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
@@ -20,8 +23,7 @@ each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def read(path: Path) -> Any:
-    reader: Any = nbformat  # it is typed in part
-    return reader.read(path, as_version=4)
+    return v4.reads(path.read_text(encoding="utf-8"))
 
 
 def test_the_page_of_examples_lists_every_notebook() -> None:
@@ -67,14 +69,29 @@ def test_a_notebook_finds_its_traces_from_the_root_too(
     assert found["TRACES"].is_dir()
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Any]:
+    """One process for all notebooks, from their folder, that makes an error of a warning.
+
+    To start one and import what they need costs more than most of them do.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONWARNINGS", "error::UserWarning")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        manager: Any = NotebookClient(v4.new_notebook()).create_kernel_manager()
+        yield manager
+        run_sync(manager.shutdown_kernel)(now=True)
+
+
 @each
-def test_a_notebook_runs_to_its_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a process of its own, from the notebook's folder; nothing is warned of."""
-    monkeypatch.setenv("PYTHONWARNINGS", "error::UserWarning")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+def test_a_notebook_runs_to_its_end(path: Path, kernel: Any) -> None:
     book = read(path)
-    NotebookClient(book, timeout=300, resources={"metadata": {"path": EXAMPLES}}).execute()
     code = [cell for cell in book.cells if cell.cell_type == "code"]
+    book.cells.insert(0, v4.new_code_cell("%reset -f"))  # of what another has named
+    where = {"metadata": {"path": EXAMPLES}}
+    client: Any = NotebookClient(book, km=kernel, timeout=300, resources=where)
+    client.execute()
+    client.kc.stop_channels()
     said = [out.text for c in code for out in c.outputs if out.get("name") == "stderr"]
     assert said == []
     assert [c.source for c in code[1:] if not c.outputs] == []

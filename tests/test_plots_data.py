@@ -123,6 +123,13 @@ def test_bars_add_up_to_the_frame(count: int) -> None:
         assert found["name"][-1] == f"({count - BARS} others)"
 
 
+def test_names_that_are_cut_to_the_same_are_bars_of_their_own() -> None:
+    names = [f"{'template<' * 9}{middle}{'>' * 80}" for middle in "abc"]
+    found = top(pl.DataFrame({"op": names, "ns": [3, 2, 1]}), "op", ["ns"])
+    assert found["name"].n_unique() == 3
+    assert found["ns"].to_list() == [3, 2, 1]
+
+
 @pytest.mark.parametrize("count", [1, STEPS, STEPS + 1, 1000])
 def test_steps_taken_together_add_up(count: int) -> None:
     sums = pl.DataFrame(

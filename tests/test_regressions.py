@@ -61,7 +61,7 @@ def test_noise_is_what_the_repeats_of_the_baseline_show(tmp_path: Path) -> None:
     assert (row["model"], row["commit"], row["run"]) == ("m", "new", 1)
     assert Path(row["nearest"]).stem == "m_old_r0"
     assert set(found.slower["figure"]) == {"il_ns", "busy_ns", "kernel_ns"}
-    assert repr(found) == "<Regressions: 1 of 3 runs are slower>"
+    assert repr(found) == "<Regressions: 1 of 3 runs slower in latency, 1 in some figure>"
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -140,6 +140,7 @@ def test_the_diff_loads_as_the_scan_did(tmp_path: Path) -> None:
         ({"comit": "old"}, None, UnknownKeyError, "Did you mean 'commit'"),
         (pl.col("nope") == 1, None, ArchiveError, "nope"),
         (3, None, ArchiveError, "a int names no runs"),
+        ({}, None, ArchiveError, "it names no label"),
         ({"commit": "old"}, ["modle"], UnknownKeyError, "Did you mean 'model'"),
     ],
 )

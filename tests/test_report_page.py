@@ -26,7 +26,7 @@ from skiptrace.show.page.one import one_page
 from skiptrace.show.report import build_report
 from skiptrace.show.text import duration, percent
 
-FIXTURES = ("eager_step", "sync", "graph_step", "no_device", "jax")
+FIXTURES = ("sync", "graph_step", "no_device", "jax")
 ODD = ("<script>alert(1)</script>", "</style><b>", '" onload="x', "&lt;i&gt;", "]]>", "\u202e\x00")
 """Names that a browser might take for its own."""
 
@@ -118,8 +118,8 @@ def test_the_answer_comes_first_then_the_three_changes_that_would_pay_most() -> 
 
 
 def test_tables_hold_the_exact_figures_of_the_verbs() -> None:
-    trace = sk.load(fixture_path("eager_step"))
-    page = page_on("eager_step")
+    trace = sk.load(fixture_path("sync"))
+    page = page_on("sync")
 
     def shown(key: str, frame: pl.DataFrame, columns: list[str]) -> None:
         expected = [
@@ -178,7 +178,8 @@ def test_a_long_table_is_cut_and_says_what_is_left_out(tmp_path: Path) -> None:
 def test_a_plot_is_markup_whose_marks_tell_what_tooltips_would() -> None:
     pytest.importorskip("vl_convert")
     pytest.importorskip("altair")
-    trace = loaded(("<i>", "<b>"), ("aten::add", "add"))
+    like_ids = 'f(id="x", xlink:href="#a")'
+    trace = loaded(("<i>", "<b>"), ("aten::add", "add"), (like_ids, "add"))
     drawn = [
         figures.plot("plot-idle", "Idle <b>", lambda width: plots.idle(trace, width=width)),
         figures.plot("plot-ops", "", lambda width: plots.split(trace, "root_op", width=width),
@@ -187,7 +188,7 @@ def test_a_plot_is_markup_whose_marks_tell_what_tooltips_would() -> None:
     page = parsed(markup.join(*drawn))
     assert [len(figure.all("svg")) for figure in page.all("figure", class_="plot")] == [2, 1]
     assert page.all("b") == page.all("i") == []
-    assert "<i>" in [node.text for node in page.one(id="plot-ops").all("text")]
+    assert {"<i>", like_ids} <= {node.text for node in page.one(id="plot-ops").all("text")}
     ids = [node.attributes["id"] for node in page.walk() if "id" in node.attributes]
     assert len(set(ids)) == len(ids)
     assert [n.tag for n in page.walk() if n.attributes.keys() & {"style", "src", "onload"}] == []
@@ -218,12 +219,14 @@ def test_without_what_draws_plots_the_page_says_what_to_install(
 @pytest.mark.usefixtures("plain")
 def test_names_that_are_markup_are_shown_as_text(tmp_path: Path) -> None:
     path = tmp_path / "<b>&.json"
-    path.write_bytes(b"")
-    trace = loaded(*((name, f"k{name}") for name in ODD))
-    for page in (page_of(trace, tmp_path), page_of({ODD[0]: trace, ODD[2]: loaded()}, tmp_path)):
+    path.write_text(json.dumps(steps_of([(name, f"k{name}") for name in ODD])), encoding="utf-8")
+    trace = sk.load(path)
+    alone = page_of(trace, tmp_path)
+    for page in (alone, page_of({ODD[0]: trace, ODD[2]: loaded()}, tmp_path)):
         assert len(page.all("script")) == len(page.all("style")) == 1
         assert page.all("b", onload="x") == page.all(onload="x") == []
-    shown = {row[0] for row in rows_of(page_of(trace, tmp_path).one("section", id="ops"))}
+    assert path.name in alone.one("header").text
+    shown = {row[0] for row in rows_of(alone.one("section", id="ops"))}
     assert shown == {*ODD[:-1], "\N{REPLACEMENT CHARACTER}" * 2}
 
 
@@ -243,6 +246,19 @@ def test_a_long_name_is_cut_and_stands_whole_in_its_title(tmp_path: Path) -> Non
     assert shown.attributes["title"] == long
 
 
+def test_advice_counts_the_idle_time_of_each_device_once() -> None:
+    events = [step(0, 0, 1000), op("a", 5, 60)]
+    for device in (0, 1):
+        for i in range(10):
+            corr = 1 + i + 100 * device
+            events += [call("cudaLaunchKernel", 10 + 2 * i, 1, corr)]
+            events += [kernel(100 * i + 30, 97, corr, "k", device=device)]
+    trace = sk.load(events)
+    row = sk.summary(trace).row(0, named=True)
+    share = percent(row["gpu_idle_ns"] / (2 * row["il_ns"]))
+    assert f"a step would be {share} shorter" in build_report(trace).advice
+
+
 # --- several traces -------------------------------------------------------------------------------
 
 
@@ -256,6 +272,7 @@ def test_several_traces_are_compared_with_the_first(tmp_path: Path) -> None:
     assert one > two
     assert page.one("h1").text == f"fast is {one / two:.2f} times as fast as slow"
     assert sk.diff(slow, fast).verdict in page.one("header").text
+    assert several._variable("2 x-b") == "_2_x_b"
     side = rows_of(page.one("section", id="side"))
     assert [row[0] for row in side] == ["slow", "fast", "again"]
     assert [row[3] for row in side] == [str(one), str(two), str(one)]
@@ -326,11 +343,15 @@ def test_a_path_that_cannot_be_written_is_an_error_and_a_trace_is_not_overwritte
 ) -> None:
     with pytest.raises(SaveError, match="cannot be written"):
         sk.report(loaded(), tmp_path / "none" / "report.html")
-    own = tmp_path / "trace.json.gz"
-    own.write_bytes(fixture_path("sync").read_bytes())
+    own = tmp_path / "trace.json"
+    own.write_text(text := json.dumps(steps_of([("aten::mm", "gemm")])), encoding="utf-8")
+    gone = sk.load(own)
     with pytest.raises(SaveError, match="is the trace itself"):
-        sk.report(sk.load(own), own)
-    assert own.read_bytes() == fixture_path("sync").read_bytes()
+        sk.report(gone, own)
+    assert own.read_text(encoding="utf-8") == text
+    own.unlink()
+    target = tmp_path / "report.html"
+    assert sk.report(gone, target) == sk.report(gone, target)  # the second finds one to replace
 
 
 @pytest.mark.usefixtures("plain")

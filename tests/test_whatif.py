@@ -229,6 +229,15 @@ def test_waits_that_are_there_are_named_where_none_matches() -> None:
         sk.whatif(sk.load(events), remove_syncs="aten::itm")
 
 
+def test_work_without_a_name_takes_the_factor_of_its_kind() -> None:
+    events = [op("a", 0, 20), call("cudaLaunchKernel", 5, 5, 1), kernel(20, 100, 1)]
+    events[-1]["name"] = None
+    trace = sk.load(events)
+    halved = sk.whatif(trace, device=0.5).frame.row(0, named=True)
+    assert halved["before_ns"] - halved["latency_ns"] == 50_000
+    assert sk.whatif(trace, kernels={"kernel": 0.5}).frame["latency_ns"][0] == halved["latency_ns"]
+
+
 def test_names_with_brackets_are_taken_as_they_stand() -> None:
     events = step_of(2)
     events += [call("cudaLaunchKernel", 90, 4, 9), kernel(98, 20, 9, "void add<f(int)[2]>(")]

@@ -49,7 +49,14 @@ class Regressions:
 
     def __repr__(self) -> str:
         runs = self.frame["source"].n_unique()
-        return f"<Regressions: {self.slower['source'].n_unique()} of {runs} runs are slower>"
+        slower = self.slower
+        latency = slower.filter(figure="il_ns").height
+        unknown = self.frame.filter(change="unknown")["source"].n_unique()
+        alone = f", {unknown} without a baseline" if unknown else ""
+        return (
+            f"<Regressions: {latency} of {runs} runs slower in latency, "
+            f"{slower['source'].n_unique()} in some figure{alone}>"
+        )
 
 
 def regressions(
@@ -147,6 +154,8 @@ def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
             [bool(fits.match(source)) for source in traces["source"]], dtype=pl.Boolean
         )
     if isinstance(baseline, Mapping):
+        if not baseline:
+            raise ArchiveError.no_baseline(baseline, "it names no label")
         for name in baseline:
             _known(name, traces)
         wanted = [pl.col(name).eq_missing(pl.lit(value)) for name, value in baseline.items()]

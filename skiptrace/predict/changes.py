@@ -49,7 +49,7 @@ def scaled_launches(made: Recorded, model: Model, factor: float) -> Model:
 
 def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) -> Model:
     """Durations of works times a factor, by kind or a part of the name; the first that fits."""
-    names = made.lanes.works.select("name", "kind")
+    names = _names(made)
     distinct = names.unique()
     factor = [
         next((f for p, f in factors.items() if _fits(p, name, kind)), 1.0)
@@ -62,8 +62,13 @@ def scaled_device(made: Recorded, model: Model, factors: Mapping[str, float]) ->
 
 def unmatched(made: Recorded, patterns: Iterable[str]) -> list[str]:
     """Those that fit no work of the recording."""
-    distinct = made.lanes.works.select("name", "kind").unique().rows()
+    distinct = _names(made).unique().rows()
     return [p for p in patterns if not any(_fits(p, name, kind) for name, kind in distinct)]
+
+
+def _names(made: Recorded) -> pl.DataFrame:
+    """Name and kind of each work; a damaged trace may have works without a name."""
+    return made.lanes.works.select(pl.col("name").fill_null(""), "kind")
 
 
 def _fits(pattern: str, name: str, kind: str) -> bool:

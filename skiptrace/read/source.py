@@ -59,6 +59,13 @@ class Source:
         """Whether the origin is a dict or list, not bytes."""
         return isinstance(self.origin, (dict, list))
 
+    def lies_at(self, path: Path) -> bool:
+        """Whether the source is the file at this path, however that is written."""
+        try:
+            return isinstance(self.origin, Path) and self.origin.samefile(path)
+        except OSError:  # one of them is not there
+            return False
+
     def read(self, faults: list[Fault] | None = None) -> bytes:
         """All of the decompressed bytes."""
         return b"".join(self.blocks(faults=faults))

@@ -109,7 +109,7 @@ def advice_sentences(
         return ""
     il = int((steps["il_ns"] * steps["devices"]).sum())
     if int(steps["gpu_idle_ns"].sum()) <= (1 - BUSY) * il:
-        return _limit(kernels, steps, mark)
+        return _limit(kernels, int(steps["gpu_idle_ns"].sum()) / max(il, 1), mark)
     between = int(idle["idle_ns"].sum())
     if lead_ns > between:
         return (
@@ -120,15 +120,14 @@ def advice_sentences(
     return _largest_cause(idle, behind, between, mark) if between else ""
 
 
-def _limit(kernels: pl.DataFrame, steps: pl.DataFrame, mark: Mark) -> str:
+def _limit(kernels: pl.DataFrame, idle_share: float, mark: Mark) -> str:
     top = kernels.row(0, named=True) if len(kernels) else None
-    share = percent(int(steps["gpu_idle_ns"].sum()) / max(int(steps["il_ns"].sum()), 1))
     what = (
         f"{percent(top['time_share'])} of its kernel time is {mark(top['kernel'])}. " if top else ""
     )
     return (
         f"The device is the limit: {what}What to do: faster or fewer kernels, or a faster device; "
-        f"without any idle time a step would be {share} shorter at most."
+        f"without any idle time a step would be {percent(idle_share)} shorter at most."
     )
 
 

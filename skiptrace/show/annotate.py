@@ -53,7 +53,7 @@ def annotate(trace: Trace, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     source = _text(trace.whole.source, trace.meta.source)
-    if isinstance(source.origin, Path) and target.exists() and target.samefile(source.origin):
+    if source.lies_at(target):
         raise SaveError.own_source(str(target))
     faulty = pl.col("byte").is_not_null() & ~pl.col("kind").is_in(_HARMLESS)
     ending = None if len(trace.health.filter(faulty)) else find_ending(source)

@@ -60,5 +60,5 @@ def cell(column: str, value: Any, width: int) -> str:  # noqa: ANN401  the cell 
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else shorten(str(value), width)

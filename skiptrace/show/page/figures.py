@@ -17,7 +17,8 @@ SIZES = {"wide": 900, "narrow": 360}
 """Pixels of a plot, and of the same for a narrow window."""
 ONE = {"only": SIZES["wide"]}
 """Of a plot that is large: a narrow window scrolls it."""
-_ID = re.compile(r'(\bid="|url\(#|href="#)')
+_TAG = re.compile(r"<[^>]*>")
+_ID = re.compile(r'(\bid="|="url\(#|href="#)')
 _PAPER = re.compile(r'^(<svg[^>]*>)<rect [^>]*fill="white"/>')
 
 
@@ -57,7 +58,7 @@ def _svg(chart: Chart, key: str) -> Markup:
         _describe(layer)
     svg: str = vl_convert.vegalite_to_svg(spec)
     # Ids of clips and gradients are counted from 0 in each plot: here they share a page.
-    svg = _ID.sub(rf"\g<1>{key}-", svg)
+    svg = _TAG.sub(lambda tag: _ID.sub(rf"\g<1>{key}-", tag[0]), svg)
     return Markup(_PAPER.sub(r"\1", svg))
 
 

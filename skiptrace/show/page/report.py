@@ -14,6 +14,7 @@ from skiptrace.model.trace import Trace
 from skiptrace.read.source import Source
 from skiptrace.show.page.one import one_page
 from skiptrace.show.page.several import several_page
+from skiptrace.show.text import printable
 
 
 def report(
@@ -80,11 +81,10 @@ def _checked(given: object) -> dict[str, Trace]:
     for one in given.values():
         if not isinstance(one, Trace):
             raise NoTraceError.of("report", one)
-    return {str(name): one for name, one in given.items()}
+    return {printable(str(name)): one for name, one in given.items()}
 
 
 def _keep_source(trace: Trace, target: Path) -> None:
     source = trace.whole.source
-    origin = source.origin if isinstance(source, Source) else None
-    if isinstance(origin, Path) and target.exists() and target.samefile(origin):
+    if isinstance(source, Source) and source.lies_at(target):
         raise SaveError.own_source(str(target))

@@ -75,13 +75,14 @@ def draw(table: Table) -> Markup:
     if table.frame.is_empty():
         return Markup()
     rows = table.frame.head(table.rows)
-    numbers = {c for c in table.shown() if rows[c].dtype.is_numeric()}
+    shown = table.shown()
+    numbers = {c for c in shown if rows[c].dtype.is_numeric()}
     heads = [
         _head(heading, column, numeric=column.name in numbers)
         for heading, column in table.meanings()
     ]
     body = [
-        element("tr", *(_cell(c, row[c], numeric=c in numbers) for c in table.shown()))
+        element("tr", *(_cell(c, row[c], numeric=c in numbers) for c in shown))
         for row in rows.iter_rows(named=True)
     ]
     grid = element(

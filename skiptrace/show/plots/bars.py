@@ -44,13 +44,18 @@ def top(frame: pl.DataFrame, key: str, amounts: list[str], most: int = BARS) -> 
 
     The amounts add up to those of the frame.
     """
-    names = [plain(name, 60) for name in frame[key].head(most).to_list()]
+    names = _apart([plain(name, 60) for name in frame[key].head(most)])
     first = frame.head(most).select(amounts).with_columns(name=pl.Series(names, dtype=pl.String))
     rest = frame.slice(most)
     if rest.is_empty():
         return first.select("name", *amounts)
     other = rest.select(pl.col(amounts).sum(), name=pl.lit(f"({len(rest):,} others)"))
     return pl.concat([first, other]).select("name", *amounts)
+
+
+def _apart(names: list[str]) -> list[str]:
+    """Names may be cut to the same, and a name is a place on the axis: such ones are numbered."""
+    return [f"{n} ({names[:i].count(n) + 1})" if n in names[:i] else n for i, n in enumerate(names)]
 
 
 def idle(trace: Trace, by: str = "cause", *, width: int = WIDTH) -> Chart:

@@ -261,16 +261,11 @@ def waterfall(before: int, split: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.concat_str([pl.col("root_op"), pl.col("op")], separator=" > "))
     )
     parts = top(changed, "where", ["change_ns"], PARTS)
-    names = parts["name"].to_list()
-    # Two operators may be cut to one name, and a name is a place on the axis.
-    names = [
-        f"{n} ({names[:i].count(n) + 1})" if n in names[:i] else n for i, n in enumerate(names)
-    ]
     end = before + parts["change_ns"].cum_sum()
     longer = pl.when(pl.col("change_ns") > 0)
     bars = pl.DataFrame(
         {
-            "name": names,
+            "name": parts["name"],
             "start_ns": end - parts["change_ns"],
             "end_ns": end,
             "change_ns": parts["change_ns"],

@@ -142,17 +142,23 @@ def sweep_rows(named: Mapping[str, Sweep], column: str) -> pl.DataFrame:
     ``x`` is a number where every parameter of every sweep is a positive one, else text.
     """
     numbers = all(_positive(p) for one in named.values() for p in one.frame["parameter"])
-    x = pl.col("parameter").cast(pl.Float64 if numbers else pl.String)
+    kind = pl.Float64() if numbers else pl.String()
     frames = [
         one.frame.select(
             pl.lit(name).alias("platform"),
-            x.alias("x"),
+            _places(one.frame["parameter"], kind).alias("x"),
             pl.col(column).cast(pl.Float64).alias("value"),
             pl.col("verdict").fill_null("balanced").alias("colour"),
         )
         for name, one in named.items()
     ]
     return pl.concat(frames).filter(pl.col("value").is_not_null()) if frames else pl.DataFrame()
+
+
+def _places(parameters: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Parameters as numbers, or as names on an axis."""
+    cast = parameters.cast(kind)
+    return cast if kind.is_numeric() else pl.Series([plain(p) for p in cast], dtype=pl.String)
 
 
 def _positive(parameter: object) -> bool:
@@ -206,18 +212,14 @@ def _one(
     )  # fmt: skip
     layers = [line, points]
     if turn.parameter is not None and turn.last_cpu_bound is not None:
-        kind = pl.Float64 if axis["shorthand"] == "x:Q" else pl.String
-        ends = pl.DataFrame(
-            {"x": [turn.last_cpu_bound], "x2": [turn.parameter], "at": [turn.interpolated]},
-            strict=False,
-        ).cast({"x": kind, "x2": kind})
+        kind = pl.Float64() if axis["shorthand"] == "x:Q" else pl.String()
+        turns = pl.Series([turn.last_cpu_bound, turn.parameter], strict=False)
+        x, x2 = _places(turns, kind)
+        ends = pl.DataFrame({"x": [x], "x2": [x2], "at": [turn.interpolated]}, strict=False)
         bracket = alt.Chart(data(ends))
-        x = alt.X(**axis)
-        layers.insert(
-            0,
-            bracket.mark_rect(color=palette.BAND, opacity=0.25).encode(x=x, x2=alt.X2(field="x2")),
-        )
-        if kind == pl.Float64 and turn.interpolated is not None:
+        band = bracket.mark_rect(color=palette.BAND, opacity=0.25)
+        layers.insert(0, band.encode(x=alt.X(**axis), x2=alt.X2(field="x2")))
+        if kind.is_numeric() and turn.interpolated is not None:
             at = alt.X(**axis | {"shorthand": "at:Q"})
             layers.insert(1, bracket.mark_rule(strokeDash=[4, 3], color=palette.BAND).encode(x=at))
     return alt.layer(*layers).properties(width=width, height=min(260, max(180, width)))

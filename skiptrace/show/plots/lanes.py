@@ -85,7 +85,7 @@ def timeline(trace: Trace, window: tuple[int, int] | None = None, *, width: int 
     UnknownKeyError
         `width` is too small.
     StepError
-        `window` is no pair of integers, or ends before it begins.
+        `window` is not of integers, or ends before it begins.
     MissingDependencyError
         The extra ``plot`` is not installed.
     """
