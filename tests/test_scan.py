@@ -346,7 +346,19 @@ def test_a_limit_of_time_holds_on_an_executor_of_ones_own(tmp_path: Path) -> Non
     assert "longer than the 0.5 s" in done.archive.failures.collect()["message"][0]
 
 
-def test_a_process_killed_while_it_waits_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_killed_as_it_starts_or_waits_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+    start = processes.Child
+
+    def unlucky() -> processes.Child:
+        started.append("one")
+        if len(started) == 1:
+            raise ArchiveError.no_worker()
+        return start()
+
+    monkeypatch.setattr(processes, "Child", unlucky)
     monkeypatch.setattr(processes, "_PROGRAM", processes._PROGRAM.replace(TASK, ""))  # for speed
     with processes.Processes(1, math.inf) as pool:
         first = pool.submit(os.getpid).result()

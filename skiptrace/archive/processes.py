@@ -167,7 +167,10 @@ class Processes(Executor):
                     return child
                 self._all.discard(child)
                 child.close()
-        child = Child()
+        try:
+            child = Child()
+        except ArchiveError:  # killed as it started; unless none can start, the next one does
+            child = Child()
         self._all.add(child)
         if self._ended:  # while it started
             child.close()
