@@ -63,8 +63,17 @@ def load(path: Path) -> Figures:
     return _load(path)[1]
 
 
-def _load(path: Path, **options: Any) -> tuple[Any, Figures]:
+def _library() -> Any:
+    """The library, every public name of it imported: of itself it does that on first use."""
     import skiptrace as sk
+
+    for name in sk.__all__:
+        getattr(sk, name)
+    return sk
+
+
+def _load(path: Path, **options: Any) -> tuple[Any, Figures]:
+    sk = _library()
 
     def whole() -> Any:
         trace = sk.load(path, **options)
@@ -78,7 +87,7 @@ def _load(path: Path, **options: Any) -> tuple[Any, Figures]:
 
 def save(path: Path) -> Figures:
     """To a folder beside the file."""
-    import skiptrace as sk
+    sk = _library()
 
     if not hasattr(sk.Trace, "save"):
         raise NotThereError("`Trace.save` does not exist yet")
@@ -124,7 +133,7 @@ def without_replay(path: Path) -> Figures:
 
 def breakdowns(path: Path) -> Figures:
     """Breakdowns, kernels, operators, queues and the like, and the call tree of one step."""
-    import skiptrace as sk
+    sk = _library()
 
     trace = _load(path)[0]
 
@@ -135,7 +144,7 @@ def breakdowns(path: Path) -> Figures:
 
 
 def _verb(name: str, trace: Any) -> Any:
-    import skiptrace as sk
+    sk = _library()
 
     return getattr(sk, name)(trace)
 
@@ -163,7 +172,7 @@ def graph_step(path: Path) -> Figures:
 
 
 def _graph(trace: Callable[[], Any]) -> tuple[Any, Figures]:
-    import skiptrace as sk
+    sk = _library()
 
     made, took = timed(lambda: sk.graph(trace()))
     return made, took | {"nodes": len(made), "edges": made.number_of_edges()}
@@ -196,7 +205,7 @@ def bare_graph(path: Path) -> Figures:
 
 def report(path: Path) -> Figures:
     """What `hta` does, ours: load, what launches cost, why the device idles."""
-    import skiptrace as sk
+    sk = _library()
 
     def whole() -> Any:
         trace = _load(path)[0]

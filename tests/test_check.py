@@ -83,9 +83,9 @@ def test_what_a_trace_has_not_keeps_to_no_limit() -> None:
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        ({}, "none given"),
+        ({}, "none is given. Give one or more of --verdict, --max-idle-share, "),
         ({"max_idle": 1}, "Did you mean 'max_idle_share'"),
-        ({"max_idle_share": 30}, "from 0 to 1"),
+        ({"max_idle_share": 30}, "--max-idle-share 30 is no limit. Valid: from 0 to 1 (0.3"),
         ({"max_il_ms": -1}, "0 or more"),
         ({"max_il_ms": float("nan")}, "0 or more"),
         ({"max_il_ms": "5"}, "0 or more"),

@@ -16,18 +16,22 @@ from skiptrace.cli import main
 class Inline(ThreadPoolExecutor):
     """In place of worker processes, whose start takes longer than all else here."""
 
+    seconds: float | None
+
     def __init__(self, workers: int, seconds: float | None) -> None:
-        assert seconds is None
+        type(self).seconds = seconds
         super().__init__(workers)
 
 
 def test_a_scan_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
     folder, out = folder_of(tmp_path / "in", 2), str(tmp_path / "out")
     common = ["--out", out, "--measures", "summary,tklqt", "--workers", "1"]
     wanted = [*common, "--labels", "{model}_b{batch}_*.json"]
     assert main(["scan", str(folder), *wanted, "--timeout", "100"]) == 0
+    assert Inline.seconds == 100
     said = capsys.readouterr()
     assert said.out == f"2 traces: 2 measured, 0 kept, 0 failed. Archive: {out}\n"
     assert said.err == ""
@@ -35,7 +39,6 @@ def test_a_scan_from_the_command_line(
     assert list(archive.tables) == ["summary", "tklqt"]
     assert archive["summary"].collect()["batch"].unique().sort().to_list() == [1, 2]
 
-    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
     (folder / "bad.json").write_bytes(CORRUPT)
     assert main(["scan", str(folder), *wanted]) == 1
     first, second = capsys.readouterr().out.splitlines()
@@ -53,7 +56,30 @@ def test_a_scan_from_the_command_line(
         (folder / f"bad{n}.json").write_bytes(CORRUPT)
     assert main(["scan", str(folder), *wanted]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert (len(lines), lines[-1]) == (14, "  ... and 3 more (see --json)")
+    assert (len(lines), lines[-1]) == (14, "  ... and 3 more (see the archive)")
+
+
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
+def test_a_damaged_trace_is_measured_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
+    folder, out = folder_of(tmp_path / "in", 2), str(tmp_path / "out")
+    cut = folder / "gpt_b1_x.json"
+    cut.write_bytes(cut.read_bytes()[:-300])
+    assert main(["scan", str(folder), "--out", out, "--workers", "1"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("2 traces: 2 measured, 0 kept, 0 failed.")
+    assert second.startswith(f"  {cut}: measured, but doubtful: ")
+
+
+def test_labels_that_fit_no_path_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
+    folder, out = folder_of(tmp_path / "in", 1), str(tmp_path / "out")
+    assert main(["scan", str(folder), "--out", out, "--labels", "{model}-{batch}.json"]) == 0
+    assert "no path fits the labels '{model}-{batch}.json'" in capsys.readouterr().out
 
 
 def test_options_of_the_load_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +96,5 @@ def test_a_call_at_fault_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["scan", str(folder), "--out", out, "--measures", "sumary"]) == 2
     assert "Did you mean 'summary'" in capsys.readouterr().err
     assert main(["scan", str(tmp_path / "none*"), "--out", out]) == 2
+    (tmp_path / "file").write_text("in the way")
+    assert main(["scan", str(folder), "--out", str(tmp_path / "file")]) == 2

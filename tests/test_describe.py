@@ -159,7 +159,7 @@ def shapes(tokens: Any) -> list[str]:
 SPECIAL = st.text(st.sampled_from("`|*_[]()<>!#~\\&$@:/-+=\n\r\t ab1.\u2028é"), min_size=1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.one_of(SPECIAL, st.text(min_size=1)))
 def test_whatever_a_name_holds_is_no_markup(name: str) -> None:
     whole = rendered(
@@ -179,7 +179,7 @@ def test_a_page_of_hostile_names_is_laid_out_as_one_of_plain_names() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
-@pytest.mark.parametrize("name", ["gpt2_decode16", "ddp2_rank0", "cause_dataloader_v0"])
+@pytest.mark.parametrize("name", ["gpt2_decode16", "cause_dataloader_v0"])
 def test_a_real_trace_has_a_page_that_can_be_read_at_once(name: str) -> None:
     page = sk.describe(sk.load(trace_path(f"h100/{name}")))
     assert 2_000 < len(page) < 12_000

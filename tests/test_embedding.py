@@ -20,7 +20,7 @@ from test_verbs_pure import VERBS, equal, loaded
 
 import skiptrace as sk
 
-THREADS = 8
+THREADS = 4
 ONCE = {n: verb for n, verb in VERBS.items() if "-" not in n or n.endswith(("-step", "-op"))}
 """Every verb, with few of its keys."""
 
@@ -77,7 +77,7 @@ def at_once(trace: sk.Trace) -> list[list[Any]]:
         return list(pool.map(run, range(THREADS)))
 
 
-def test_eight_threads_on_one_trace_get_what_one_gets(tmp_path: Path) -> None:
+def test_threads_on_one_trace_get_what_one_gets(tmp_path: Path) -> None:
     trace = loaded()
     alone = [verb(trace) for verb in ONCE.values()]
     trace.save(tmp_path / "saved")

@@ -61,7 +61,7 @@ def test_noise_is_what_the_repeats_of_the_baseline_show(tmp_path: Path) -> None:
     assert (row["model"], row["commit"], row["run"]) == ("m", "new", 1)
     assert Path(row["nearest"]).stem == "m_old_r0"
     assert set(found.slower["figure"]) == {"il_ns", "busy_ns", "kernel_ns"}
-    assert repr(found) == "<Regressions: 1 of 3 runs are slower>"
+    assert repr(found) == "<Regressions: 1 of 3 runs slower in latency, 1 in some figure>"
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -93,6 +93,15 @@ def test_runs_are_compared_with_their_like(tmp_path: Path) -> None:
     unknown = latency(found)["c_new_r1"]
     assert [unknown[k] for k in ("baseline_ns", "change_ns", "ratio", "nearest")] == [None] * 4
     assert unknown["value_ns"] == 200_000
+
+
+def test_labels_may_have_any_name(tmp_path: Path) -> None:
+    runs = {"a_b_old": run(200), "a_b_new": run(800)}
+    archive = archived(tmp_path, runs, labels="{base}_{latency}_{mean}.json")
+    found = sk.regressions(archive, {"mean": "old"}, diffs=0)
+    row = latency(found)["a_b_new"]
+    assert (row["base"], row["latency"], row["mean"]) == ("a", "b", "new")
+    assert row["change_ns"] == 600_000
 
 
 def test_the_first_lines_of_the_diff_say_what_changed(tmp_path: Path) -> None:
@@ -131,6 +140,7 @@ def test_the_diff_loads_as_the_scan_did(tmp_path: Path) -> None:
         ({"comit": "old"}, None, UnknownKeyError, "Did you mean 'commit'"),
         (pl.col("nope") == 1, None, ArchiveError, "nope"),
         (3, None, ArchiveError, "a int names no runs"),
+        ({}, None, ArchiveError, "it names no label"),
         ({"commit": "old"}, ["modle"], UnknownKeyError, "Did you mean 'model'"),
     ],
 )

@@ -272,6 +272,7 @@ def test_several_traces_are_compared_with_the_first(tmp_path: Path) -> None:
     assert one > two
     assert page.one("h1").text == f"fast is {one / two:.2f} times as fast as slow"
     assert sk.diff(slow, fast).verdict in page.one("header").text
+    assert several._variable("2 x-b") == "_2_x_b"
     side = rows_of(page.one("section", id="side"))
     assert [row[0] for row in side] == ["slow", "fast", "again"]
     assert [row[3] for row in side] == [str(one), str(two), str(one)]

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -16,13 +17,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from archives import CORRUPT, contents, events, files, folder_of, kernel_sum, write
+from archives import CORRUPT, contents, events, files, folder_of, kernel_sum, slowly, write
 from helpers import fixture_paths
 
 import skiptrace as sk
-from skiptrace.archive import store
-from skiptrace.archive.task import Job
-from skiptrace.errors import ArchiveError, MissingDependencyError, UnknownKeyError
+from skiptrace.archive import processes, store
+from skiptrace.archive.measures import find_measures
+from skiptrace.archive.task import Job, give_up
+from skiptrace.errors import ArchiveError, MissingDependencyError, UnknownKeyError, WorkerError
 
 LABELS = "{model}_b{batch}_*.json"
 
@@ -70,11 +72,11 @@ def test_a_table_is_what_the_verb_gives_with_where_it_is_from(tmp_path: Path) ->
     traces = archive.traces.collect()
     assert traces["batch"].to_list() == [3, 1, 2]
     assert traces["size"].to_list() == [Path(p).stat().st_size for p in traces["source"]]
-    assert traces["grade"].str.starts_with("good").all() or traces["grade"].is_not_null().all()
+    assert traces["grade"].is_not_null().all()
 
 
 def test_real_traces_through_worker_processes_equal_one_by_one(tmp_path: Path) -> None:
-    paths = fixture_paths()[::5]
+    paths = fixture_paths()[::6]
     done = sk.scan(paths, ["summary", "idle_causes"], out=tmp_path / "out", executor=2)
     assert (done.measured, done.failed) == (len(paths), 0)
     table = done.archive["summary"].collect()
@@ -97,11 +99,14 @@ def test_sources_are_paths_globs_folders_and_saved_traces_each_once(tmp_path: Pa
     folder = folder_of(tmp_path / "in", 3)
     sk.load(folder / "gpt_b1_x.json").save(folder / "saved")
     (folder / "notes.txt").write_text("none")
-    given = [folder, folder / "gpt_b1_x.json", str(folder / "*_b2_*"), f"file://{folder}"]
+    for hidden in (".half.json", ".half/one.json"):  # as they are called while they are written
+        write(folder / hidden, events())
+    deep = str(folder / "**" / "*.json")
+    given = [folder, folder / "gpt_b1_x.json", str(folder / "*_b2_*"), f"file://{folder}", deep]
     done = scan(given, folder / "out")
     assert done.traces == 4
-    again = scan(given, folder / "out")  # the archive in it is no source
-    assert (again.traces, again.kept) == (4, 4)
+    for again in (given, deep):  # the archive in it is no source
+        assert repr(scan(again, folder / "out")).endswith("0 measured, 4 kept, 0 failed>")
     rows = done.archive["summary"].collect()
     saved, first = (rows.filter(source=str(folder / n)) for n in ("saved", "gpt_b1_x.json"))
     assert saved["il_ns"].to_list() == first["il_ns"].to_list()
@@ -139,6 +144,9 @@ def test_running_again_does_what_is_missing_or_changed_and_no_more(tmp_path: Pat
     assert scan(folder, out, labels=LABELS).measured == 4
     assert list(sk.open_archive(out).tables) == ["summary"]  # tklqt had no such labels
     assert scan(folder, out, labels=LABELS, load={"steps": "aten::mm"}).measured == 4
+    some = {"overhead", "python_function", "cpu_op", "gpu_memset", "gpu_memcpy"}
+    done = scan(folder / "gpt_b1_x.json", out, load={"without": some})
+    assert done.archive.records[0].load == {"without": sorted(some)}  # as in every process
 
 
 def test_a_measure_of_ones_own_is_made_again_when_it_is_another(tmp_path: Path) -> None:
@@ -152,6 +160,51 @@ def test_a_measure_of_ones_own_is_made_again_when_it_is_another(tmp_path: Path) 
     by = partial(sk.tklqt, by="op")
     for measure, measured in ((by, 1), (by, 0), (partial(sk.tklqt, by="kernel"), 1)):
         assert scan(source, out, {"mine": measure}).measured == measured
+
+
+class Scaled:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def measure(self, trace: sk.Trace) -> pl.DataFrame:
+        return kernel_sum(trace) * self.factor
+
+
+def wrapped(measure: sk.Measure, unit: str = "ns") -> sk.Measure:
+    def inner(trace: sk.Trace, *, names: frozenset[str] = frozenset({unit})) -> pl.DataFrame:
+        return measure(trace).rename(dict.fromkeys(names, "time"))
+
+    return inner
+
+
+def recursive() -> sk.Measure:
+    def inner(trace: sk.Trace) -> pl.DataFrame:
+        return inner(trace.step(0)) if len(trace.steps) > 1 else kernel_sum(trace)
+
+    return inner
+
+
+def typed(code: str) -> sk.Measure:
+    """A function whose source nobody can look up, as at a prompt."""
+    made: dict[str, Any] = {}
+    exec(f"def typed(trace): return {code}", made)
+    return made["typed"]  # type: ignore[no-any-return]
+
+
+def test_callables_are_the_same_by_what_they_are_and_were_given() -> None:
+    def identity(measure: sk.Measure) -> str:
+        return find_measures({"mine": measure})[0].identity
+
+    different: list[Callable[[], sk.Measure]] = [
+        lambda: wrapped(wrapped(kernel_sum)), lambda: wrapped(wrapped(slowly)),
+        lambda: wrapped(kernel_sum, "us"), lambda: partial(sk.tklqt, by="op"), recursive,
+        lambda: Scaled(1).measure, lambda: Scaled(2).measure, lambda: typed("trace.ops"),
+        lambda: typed("trace.calls"), lambda: partial(sk.tklqt, by=["op", "step"]),
+    ]  # fmt: skip
+    first = [make() for make in different]
+    found = list(map(identity, first))
+    assert len(set(found)) == len(different)
+    assert [identity(make()) for make in different] == found  # others, elsewhere in memory
 
 
 def test_another_version_of_the_results_is_made_again(
@@ -239,6 +292,9 @@ def test_a_trace_too_large_is_not_read_and_what_was_known_of_it_stays(tmp_path: 
     assert "a trace may have 7" in failed["message"][0]
 
 
+TASK = "import skiptrace.archive.task; "
+
+
 def hang(trace: sk.Trace) -> pl.DataFrame:
     if trace.work["dur_ns"][0] == 40_000:
         time.sleep(600)
@@ -255,22 +311,81 @@ def kill(trace: sk.Trace) -> pl.DataFrame:
 def test_a_worker_that_hangs_or_dies_costs_its_trace_alone(measure: Any, tmp_path: Path) -> None:
     folder, out = folder_of(tmp_path / "in", 4), tmp_path / "out"
     began = time.monotonic()
-    limit = 5 if measure is hang else None
+    limit = 3 if measure is hang else None
     done = sk.scan(folder, measure, out=out, executor=1, timeout=limit)
     assert time.monotonic() - began < 300
     assert (done.measured, done.failed) == (3, 1)
     failure = done.archive.failures.collect().row(0, named=True)
     assert (Path(failure["source"]).name, failure["error"]) == ("gpt_b2_x.json", "WorkerError")
-    assert ("longer than the 5 s" in failure["message"]) == (measure is hang)
+    assert ("longer than the 3 s" in failure["message"]) == (measure is hang)
     assert scan(folder, out, measure).failed == 1  # not again, or this process would hang or die
     assert scan(folder, out, "summary").measured == 4
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no pipes with names there")
 def test_a_limit_of_time_holds_on_an_executor_of_ones_own(tmp_path: Path) -> None:
-    source = write(tmp_path / "one.json", events(2))
-    done = scan([source], tmp_path / "out", hang, timeout=0.5)
+    os.mkfifo(tmp_path / "endless.json")  # neither a worker nor the driver can read it to its end
+    done = scan([tmp_path / "endless.json"], tmp_path / "out", timeout=0.5)
     assert done.failed == 1
     assert "longer than the 0.5 s" in done.archive.failures.collect()["message"][0]
+
+
+def test_a_process_killed_while_it_waits_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_PROGRAM", processes._PROGRAM.replace(TASK, ""))  # for speed
+    with processes.Processes(1) as pool:
+        first = pool.submit(os.getpid).result()
+        (child,) = pool._all
+        child.process.kill()
+        child.process.wait()
+        assert pool.submit(os.getpid).result() != first
+
+
+def lost(source: Path, out: Path, measures: Any) -> None:
+    """What a driver does when the process that measured has ended."""
+    give_up(Job(str(source), str(out), find_measures(measures), {}, {}, None, False),
+            WorkerError.lost())  # fmt: skip
+
+
+def test_what_was_lost_on_the_way_to_a_measure_takes_nothing_from_others(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "one.json", events()), tmp_path / "out"
+    scan(source, out, ["summary", kernel_sum])
+    before = files(out)
+    lost(source, out, "summary")  # it was killed just after it had written
+    assert files(out) == before
+    lost(source, out, {"tklqt": "tklqt", "summary": "summary", "kernel_sum": broken})
+    archive = sk.open_archive(out)
+    assert list(archive.tables) == ["summary"]  # no rows of the measure as it was
+    assert archive.failures.collect()["error"].to_list() == ["WorkerError"]
+    for retry in (False, True):
+        done = scan(source, out, "summary", retry=retry)
+        assert (done.kept, done.failed) == (1, 0)
+    assert scan(source, out, ["summary", "tklqt"], retry=True).archive.failures.collect().is_empty()
+
+
+def test_scans_of_other_measures_at_once_keep_each_others_tables(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "one.json", events()), tmp_path / "out"
+
+    def meanwhile(trace: sk.Trace) -> pl.DataFrame:
+        assert scan(source, out, ["summary", "tklqt"]).measured == 1
+        return kernel_sum(trace)
+
+    for _ in range(2):
+        assert scan(source, out, {"mine": meanwhile, "summary": "summary"}).failed == 0
+        assert sorted(sk.open_archive(out).tables) == ["mine", "summary", "tklqt"]
+
+
+class Elsewhere(Executor):
+    """Workers that lack the module of a measure."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(ModuleNotFoundError("No module named 'mine'"))
+        return future
+
+
+def test_a_module_that_workers_lack_is_no_fault_of_the_traces(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="No module named 'mine'"):
+        scan(folder_of(tmp_path / "in", 2), tmp_path / "out", executor=Elsewhere())
 
 
 class Breaking(Executor):
@@ -341,8 +456,9 @@ def test_a_full_disk_costs_what_did_not_fit(
 def test_a_disk_that_stays_full_ends_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, out = folder_of(tmp_path / "in", 25), tmp_path / "out"
-    scan(folder / "gpt_b9_x.json", out)
+    monkeypatch.setattr("skiptrace.archive.scan._MOST_UNWRITTEN", 3)
+    folder, out = folder_of(tmp_path / "in", 4), tmp_path / "out"
+    scan(folder / "gpt_b4_x.json", out)
 
     def full(self: store.Folder, name: str, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -385,6 +501,15 @@ def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
     assert scan(folder, out).measured == 2
     assert files(out) == before
 
+    mine = tmp_path / "mine"
+    mine.write_text("not of the archive")
+    path = next(name for name in before if name.startswith("summary/")).encode()
+    for record in records:
+        record.write_bytes(record.read_bytes().replace(path, str(mine).encode()))
+    assert len(sk.open_archive(out).records) == 1
+    assert scan(folder, out, labels="gpt_b{n}_*").measured == 2
+    assert mine.exists()
+
 
 # --- what is asked wrongly -----------------------------------------------------------------------
 
@@ -400,6 +525,7 @@ def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
         ({"measures": ["summary", sk.summary]}, ArchiveError, "two are named"),
         ({"measures": {"traces": "summary"}}, ArchiveError, "no name of a table"),
         ({"measures": {"a/b": "summary"}}, ArchiveError, "no name of a table"),
+        ({"measures": {"a\n": "summary"}}, ArchiveError, "no name of a table"),
         ({"measures": [lambda trace: trace.ops]}, ArchiveError, "no name of a table"),
         ({"measures": {"a": 3}}, ArchiveError, "neither"),
         ({"labels": "*.json"}, ArchiveError, "no name in braces"),
@@ -407,6 +533,9 @@ def test_a_damaged_record_is_measured_again(tmp_path: Path) -> None:
         ({"labels": "{}_{a}.json"}, ArchiveError, "is no name"),
         ({"labels": "{source}.json"}, ArchiveError, "every table"),
         ({"labels": "{il_ns}.json"}, ArchiveError, "'summary'"),
+        ({"labels": "{size}.json"}, ArchiveError, r"archive\.traces"),
+        ({"labels": "{error}.json"}, ArchiveError, r"archive\.failures"),
+        ({"labels": "{change}.json"}, ArchiveError, r"regressions\(\)"),
         ({"timeout": 0}, ArchiveError, "more than 0"),
         ({"timeout": math.nan}, ArchiveError, "more than 0"),
         ({"max_bytes": -1}, ArchiveError, "more than 0"),
@@ -489,9 +618,9 @@ def test_only_so_many_jobs_are_handed_over(tmp_path: Path) -> None:
             future.add_done_callback(lambda _: setattr(self, "waiting", self.waiting - 1))
             return future
 
-    folder = folder_of(tmp_path / "in", 20)
+    folder = folder_of(tmp_path / "in", 12)
     with Counting(2) as executor:
-        assert sk.scan(folder, out=tmp_path / "out", executor=executor).measured == 20
+        assert sk.scan(folder, out=tmp_path / "out", executor=executor).measured == 12
     assert 2 <= executor.most <= 8
 
 

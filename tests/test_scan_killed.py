@@ -23,7 +23,7 @@ from archives import slowly
 done = sk.scan(sys.argv[1], ["summary", "tklqt", slowly], out=sys.argv[2], executor=1)
 print(done)
 """
-TRACES = 12
+TRACES = 10
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
 
@@ -45,53 +45,33 @@ def wait_until(out: Path, count: int) -> None:
         time.sleep(0.005)
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folder_of(tmp_path_factory.mktemp("in"), TRACES)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
+def test_a_driver_killed_and_two_that_go_on_at_once_end_equal(tmp_path: Path) -> None:
+    source, undisturbed = folder_of(tmp_path / "in", TRACES), tmp_path / "undisturbed"
     with ThreadPoolExecutor(1) as executor:
-        done = sk.scan(source, ["summary", "tklqt", slowly], out=out, executor=executor)
-    assert done.measured == TRACES
-    return out
-
-
-def test_a_driver_killed_again_and_again_ends_equal(
-    source: Path, undisturbed: Path, tmp_path: Path
-) -> None:
+        sk.scan(source, ["summary", "tklqt", slowly], out=undisturbed, executor=executor)
+    assert records(undisturbed) == TRACES
     out = tmp_path / "out"
-    for count in (2, 6):
-        with started(source, out) as driver:
-            wait_until(out, count)
-            time.sleep(random.random() * 0.05)
-            workers = children(driver.pid)
-            driver.send_signal(signal.SIGKILL)
-        assert driver.returncode == -signal.SIGKILL
-        end = time.monotonic() + 60
-        while any(map(alive, workers)) and time.monotonic() < end:
-            time.sleep(0.01)
-        assert not any(map(alive, workers))  # they end with it
-        assert workers or not sys.platform.startswith("linux")
-        assert len(sk.open_archive(out).records) == records(out)  # whatever is there is whole
-        assert contents(out)["summary"]["source"].n_unique() == records(out)
     with started(source, out) as driver:
-        said = driver.communicate()[0]
-    assert "0 failed" in said
-    assert f"{TRACES} measured" not in said  # what was done stays
+        wait_until(out, 3)
+        time.sleep(random.random() * 0.05)
+        workers = children(driver.pid)
+        driver.send_signal(signal.SIGKILL)
+    assert driver.returncode == -signal.SIGKILL
+    end = time.monotonic() + 60
+    while any(map(alive, workers)) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(map(alive, workers))  # they end with it
+    assert workers or not sys.platform.startswith("linux")
+    assert len(sk.open_archive(out).records) == records(out)  # whatever is there is whole
+    assert contents(out)["summary"]["source"].n_unique() == records(out)
+    with started(source, out) as one, started(source, out) as other:
+        for driver in (one, other):
+            said = driver.communicate()[0]
+            assert "0 failed" in said
+            assert f"{TRACES} measured" not in said  # what was done stays
     assert files(out) == files(undisturbed)
     for name, frame in contents(out).items():
         assert frame.equals(contents(undisturbed)[name]), name
-
-
-def test_two_drivers_at_once_end_equal(source: Path, undisturbed: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    with started(source, out) as one, started(source, out) as other:
-        for driver in (one, other):
-            assert "0 failed" in driver.communicate()[0]
-    assert files(out) == files(undisturbed)
 
 
 def children(pid: int) -> list[int]:

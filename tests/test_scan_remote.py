@@ -109,6 +109,21 @@ def test_a_file_system_whose_files_grow_as_they_are_written(
     assert all(found[name].equals(plain[name]) for name in plain)
 
 
+def test_what_is_there_is_looked_up_in_every_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = fsspec.filesystem("memory")
+    listed: list[str] = []
+    monkeypatch.setattr(type(memory), "invalidate_cache", lambda *_: listed.append("anew"))
+    put("memory://seen", folder_of(tmp_path / "in", 1))
+    with ThreadPoolExecutor(1) as inline:
+        for where in ("memory://seen", "memory://seen/**/*.json"):
+            listed.clear()
+            done = sk.scan(where, out="memory://seen/out", executor=inline)
+            assert (done.traces, done.failed) == (1, 0)  # and nothing of the archive
+            assert listed
+
+
 def test_what_is_not_there_or_not_known_is_said(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="found no trace"):
         sk.scan("memory://nothing/*.json", out=tmp_path / "out")

@@ -93,7 +93,7 @@ class Driver:
             del self.running[future]
             error_of_it = None if future.cancelled() else future.exception()
             if isinstance(error_of_it, BrokenExecutor):
-                yield give_up(job, WorkerError.lost())
+                yield give_up(job, WorkerError.lost(), self.seconds)
                 self._renew(error_of_it)
             else:
                 yield self._outcome(future, job)
@@ -113,17 +113,17 @@ class Driver:
     def _outcome(self, future: Future[Outcome], job: Job) -> Outcome:
         """Of a job that ended; `measure_trace` raises nothing, so what is raised is no trace's."""
         if future.cancelled():
-            return give_up(job, WorkerError.lost())
+            return give_up(job, WorkerError.lost(), self.seconds)
         error = future.exception()
         if error is None:
             return future.result()
         if isinstance(error, WorkerError):
-            return give_up(job, error)
+            return give_up(job, error, self.seconds)
         if isinstance(error, ArchiveError):
             raise error
-        if isinstance(error, (pickle.PicklingError, AttributeError, TypeError)):
+        if isinstance(error, (pickle.PicklingError, AttributeError, ImportError, TypeError)):
             raise ArchiveError.cannot_send(str(error)) from error
-        return give_up(job, WorkerError.lost())
+        return give_up(job, WorkerError.lost(), self.seconds)
 
     def _make(self) -> Executor:
         given = self.given
@@ -146,4 +146,4 @@ def measure_within(job: Job, seconds: float) -> Outcome:
     try:
         return in_child(measure_trace, seconds, job)
     except WorkerError as error:
-        return give_up(job, error)
+        return give_up(job, error, seconds)

@@ -30,7 +30,7 @@ from skiptrace.measure.tklqt import tklqt
 from skiptrace.measure.top_kernels import top_kernels
 from skiptrace.measure.tree import tree
 from skiptrace.model.schema import FRAMES
-from skiptrace.model.schema.archived import COMMON
+from skiptrace.model.schema.archived import COMMON, FAILURES, REGRESSIONS, TRACES
 from skiptrace.model.trace import Trace
 from skiptrace.predict.advise import advise
 from skiptrace.predict.boundedness import boundedness
@@ -63,7 +63,7 @@ _VERBS = {
 }  # fmt: skip
 VERBS = tuple(_VERBS)
 """Names of verbs that `scan` knows."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\Z")
 _RESERVED = ("traces", "failures")
 
 
@@ -151,18 +151,29 @@ def _columns(verb: str) -> list[tuple[str, str]]:
     return [(c.name, str(c.dtype)) for c in FRAMES.get(schema, ())]
 
 
-def _said_of(measure: object) -> list[object]:
+def _said_of(measure: object, around: tuple[object, ...] = ()) -> list[object]:
     """What tells a callable from another: its code, and what it was given; not what it calls."""
+    around = (*around, measure)
+
+    def given(value: object) -> object:
+        if isinstance(value, (set, frozenset)):
+            return sorted(map(repr, value))
+        if not callable(value) or any(value is one for one in around):
+            return value
+        return _said_of(value, around)
+
     if isinstance(measure, partial):
-        given = [measure.args, sorted(measure.keywords.items())]
-        return ["partial", *_said_of(measure.func), *given]
+        keywords = [(name, given(value)) for name, value in sorted(measure.keywords.items())]
+        return ["partial", given(measure.func), *map(given, measure.args), keywords]
     named = (getattr(measure, "__module__", ""), getattr(measure, "__qualname__", ""))
     verb = getattr(measure, "__name__", "")
     if verb in _VERBS and measure is _VERBS[verb].function:
         return [*named, _columns(verb)]
     if inspect.isroutine(measure):
-        cells = [cell.cell_contents for cell in getattr(measure, "__closure__", None) or ()]
-        return [*named, _text(measure), getattr(measure, "__defaults__", None), cells]
+        cells = [given(cell.cell_contents) for cell in getattr(measure, "__closure__", None) or ()]
+        defaults = [getattr(measure, name, None) for name in ("__defaults__", "__kwdefaults__")]
+        bound = _said_of(measure.__self__) if inspect.ismethod(measure) else []
+        return [*named, _text(measure), defaults, cells, bound]
     try:
         state = pickle.dumps(measure)
     except Exception:  # noqa: BLE001  an object that only threads can be given
@@ -175,11 +186,13 @@ def _text(code: Any) -> object:  # noqa: ANN401  a function or a class
         return inspect.getsource(code)
     except (OSError, TypeError):
         compiled = getattr(code, "__code__", None)
-        return (compiled.co_code, repr(compiled.co_consts)) if compiled else ""
+        return (compiled.co_code, compiled.co_names, compiled.co_consts) if compiled else ""
 
 
 def _hash(*said: object) -> str:
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+    """A name for it, the same in every process."""
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(said))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def check_labels(labels: Iterable[str], measures: Iterable[Wanted]) -> None:
@@ -191,8 +204,11 @@ def check_labels(labels: Iterable[str], measures: Iterable[Wanted]) -> None:
         It has; names the table.
     """
     names = set(labels)
-    if taken := names & {c.name for c in COMMON}:
-        raise ArchiveError.taken(taken, "every table")
+    fixed = {"every table": COMMON, "archive.traces": TRACES, "archive.failures": FAILURES,
+             "regressions()": REGRESSIONS}  # fmt: skip
+    for table, columns in fixed.items():
+        if taken := names & {c.name for c in columns}:
+            raise ArchiveError.taken(taken, table)
     for wanted in measures:
         if taken := names & {name for name, _ in _columns(wanted.verb)}:
             raise ArchiveError.taken(taken, f"the table {wanted.name!r}")

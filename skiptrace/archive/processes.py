@@ -30,6 +30,7 @@ class Child:
     """A process that answers one call after another."""
 
     def __init__(self) -> None:
+        self._ended = threading.Event()
         # A worker has a core: threads of polars would only fight over it.
         env = {"POLARS_MAX_THREADS": "1", **os.environ}
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and program
@@ -50,13 +51,7 @@ class Child:
         WorkerError
             The process ended, or took longer than `seconds` and was ended.
         """
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            self.process.kill()
-
-        timer = threading.Timer(seconds or 0, end)
+        timer = threading.Timer(seconds or 0, self._end)
         timer.daemon = True
         if seconds is not None:
             timer.start()
@@ -64,15 +59,28 @@ class Child:
             self._write(len(call).to_bytes(_SIZE, "little") + call)
             answer = self._read()
         except (OSError, EOFError) as error:
-            if seconds is not None and late.is_set():
+            late = self._ended.is_set()
+            self._end()  # it may answer nothing any more, and not have ended yet
+            if seconds is not None and late:
                 raise WorkerError.late(seconds) from error
             raise WorkerError.lost() from error
         finally:
             timer.cancel()
+            if seconds is not None:
+                timer.join()
         result, raised = pickle.loads(answer)  # noqa: S301  what our own program wrote
         if raised is not None:
             raise raised
         return result
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be asked more: it was not killed, by us (just too late) or by others."""
+        return not self._ended.is_set() and self.process.poll() is None
+
+    def _end(self) -> None:
+        self._ended.set()
+        self.process.kill()
 
     def close(self) -> None:
         """End it, whatever it does."""
@@ -144,25 +152,27 @@ class Processes(Executor):
             child.close()
 
     def _run(self, call: bytes) -> Any:  # noqa: ANN401  whatever was called
+        child = self._child()
         try:
-            child = self._idle.get_nowait()
-        except queue.Empty:
-            child = Child()
-            self._all.add(child)
-            if self._ended:  # while it started
-                child.close()
-                raise WorkerError.lost() from None
-        try:
-            answer = child.ask(call, self._seconds)
-        except WorkerError:
-            self._all.discard(child)
-            child.close()
-            raise
-        except BaseException:
+            return child.ask(call, self._seconds)
+        finally:
             self._idle.put(child)
-            raise
-        self._idle.put(child)
-        return answer
+
+    def _child(self) -> Child:
+        """One that waits for work, or another."""
+        with suppress(queue.Empty):
+            while True:
+                child = self._idle.get_nowait()
+                if child.usable:
+                    return child
+                self._all.discard(child)
+                child.close()
+        child = Child()
+        self._all.add(child)
+        if self._ended:  # while it started
+            child.close()
+            raise WorkerError.lost()
+        return child
 
 
 def dumps(call: object) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,6 +13,7 @@ from skiptrace.archive.store import RECORDS, Store
 
 Labels: TypeAlias = dict[str, int | str]
 
+_FILE = re.compile(r"[\w\-]+/[0-9a-f]{32}\.parquet\Z", re.ASCII)
 UNREAD = ""
 """Identity of a failure to read the source at all: looked at again in every scan."""
 
@@ -79,6 +81,8 @@ class Record:
             said = orjson.loads(data)
             said["tables"] = {name: Table(*table) for name, table in said["tables"].items()}
             said["failures"] = [Failure(*failure) for failure in said["failures"]]
+            if not all(_FILE.match(table.file) for table in said["tables"].values()):
+                raise ValueError("a file that no scan names so")  # it may be removed, so be sure
             return cls(**said)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(str(error)) from error

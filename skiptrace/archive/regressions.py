@@ -49,7 +49,14 @@ class Regressions:
 
     def __repr__(self) -> str:
         runs = self.frame["source"].n_unique()
-        return f"<Regressions: {self.slower['source'].n_unique()} of {runs} runs are slower>"
+        slower = self.slower
+        latency = slower.filter(figure="il_ns").height
+        unknown = self.frame.filter(change="unknown")["source"].n_unique()
+        alone = f", {unknown} without a baseline" if unknown else ""
+        return (
+            f"<Regressions: {latency} of {runs} runs slower in latency, "
+            f"{slower['source'].n_unique()} in some figure{alone}>"
+        )
 
 
 def regressions(
@@ -105,14 +112,14 @@ def regressions(
     chosen = _chosen(baseline, traces)
     keys = _keys(by, baseline, archive, traces)
     runs = _median_steps(archive["summary"]).join(
-        traces.with_columns(base=chosen).select("source", "base", *(k for k in keys)),
+        traces.with_columns(_base=chosen).select("source", "_base", *keys),
         on="source",
         maintain_order="left",
     )
-    base = runs.filter("base")
+    base = runs.filter("_base")
     if base.is_empty():
         raise ArchiveError.no_baseline(baseline, "no run of the archive is one of it")
-    long = _long(runs.filter(~pl.col("base")), keys)
+    long = _long(runs.filter(~pl.col("_base")), keys)
     center = _centers(_long(base, keys), keys)
     nearest = _nearest(base, center, keys)
     frame = (
@@ -147,6 +154,8 @@ def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
             [bool(fits.match(source)) for source in traces["source"]], dtype=pl.Boolean
         )
     if isinstance(baseline, Mapping):
+        if not baseline:
+            raise ArchiveError.no_baseline(baseline, "it names no label")
         for name in baseline:
             _known(name, traces)
         wanted = [pl.col(name).eq_missing(pl.lit(value)) for name, value in baseline.items()]
@@ -194,8 +203,8 @@ def _long(runs: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """A row a run and figure, with the latency beside it."""
     order = pl.Enum(FIGURES)
     return (
-        runs.with_columns(latency=pl.col("il_ns"))
-        .unpivot(FIGURES, index=["source", "latency", *keys], variable_name="figure",
+        runs.with_columns(_latency=pl.col("il_ns"))
+        .unpivot(FIGURES, index=["source", "_latency", *keys], variable_name="figure",
                  value_name="value_ns")
         .with_columns(pl.col("figure").cast(order))
         .sort("source", "figure")
@@ -206,21 +215,21 @@ def _centers(long: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Mean and noise of each figure over the baseline's runs of one kind."""
     found = long.group_by(*keys, "figure", maintain_order=True).agg(
         repeats=pl.len().cast(pl.Int64),
-        mean=pl.col("value_ns").mean(),
-        spread=pl.col("value_ns").std(),
-        latency=pl.col("latency").mean(),
+        _mean=pl.col("value_ns").mean(),
+        _spread=pl.col("value_ns").std(),
+        _latency=pl.col("_latency").mean(),
     )
     n = pl.col("repeats")
     quantiles = pl.Series(STUDENT_99)
     t = quantiles.gather((found["repeats"] - 2).clip(0, len(STUDENT_99) - 1).cast(pl.UInt32))
-    measured = t * pl.col("spread") * (1 + 1 / n).sqrt()
-    noise = pl.when(n >= REPEATS).then(measured).otherwise(NOISE * pl.col("mean"))
+    measured = t * pl.col("_spread") * (1 + 1 / n).sqrt()
+    noise = pl.when(n >= REPEATS).then(measured).otherwise(NOISE * pl.col("_mean"))
     return found.select(
         *keys,
         "figure",
         "repeats",
-        baseline_ns=pl.col("mean").round().cast(pl.Int64),
-        noise_ns=pl.max_horizontal(noise, LEAST_CHANGE * pl.col("latency")).round().cast(pl.Int64),
+        baseline_ns=pl.col("_mean").round().cast(pl.Int64),
+        noise_ns=pl.max_horizontal(noise, LEAST_CHANGE * pl.col("_latency")).round().cast(pl.Int64),
     )
 
 
@@ -229,7 +238,7 @@ def _nearest(base: pl.DataFrame, center: pl.DataFrame, keys: list[str]) -> pl.Da
     means = center.filter(pl.col("figure") == "il_ns").select(*keys, "baseline_ns")
     joined = base.join(means, on=keys or None, how="inner" if keys else "cross", **_matching(keys))
     away = (pl.col("il_ns") - pl.col("baseline_ns")).abs()
-    ordered = joined.with_columns(away=away).sort("away", "source")
+    ordered = joined.with_columns(_away=away).sort("_away", "source")
     if not keys:
         return ordered.head(1).select(nearest="source")
     return ordered.group_by(keys, maintain_order=True).agg(nearest=pl.col("source").first())

@@ -182,9 +182,11 @@ def _checked(
         wanted = "a number of processes, an executor, or a function that makes one"
         raise ArchiveError.options("executor", executor, wanted)
     options = dict(load or {})
-    for name in options:
+    for name, value in options.items():
         if name not in _OPTIONS:
             raise UnknownKeyError.of("option of load", name, _OPTIONS)
+        if isinstance(value, (set, frozenset)):  # in an order that is the same in every process
+            options[name] = sorted(value)
     try:
         orjson.dumps(options, default=sorted)
     except TypeError as error:

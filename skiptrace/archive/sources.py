@@ -55,25 +55,43 @@ def _local(path: Path) -> list[str]:
         return list(_inside(path))
     if path.exists() or not glob.has_magic(str(path)):
         return [str(path)]  # what is not there fails as that trace alone
-    hits = (Path(hit) for hit in glob.iglob(str(path), recursive=True))  # noqa: PTH207  absolute ones too
-    return [name for hit in hits for name in (_inside(hit) if hit.is_dir() else [str(hit)])]
+    found = glob.glob(str(path), recursive=True)  # noqa: PTH207  absolute ones too
+    hits = map(Path, _outside_archives(found))
+    return [name for hit in hits for name in (_inside(hit) if hit.is_dir() else [_file(hit)])]
+
+
+def _file(hit: Path) -> str:
+    """A trace, or the saved one that the file belongs to."""
+    return str(hit.parent if hit.name == MANIFEST else hit)
+
+
+def _outside_archives(files: list[str]) -> list[str]:
+    """Without archives that lie between: their records are no traces, though they are JSON."""
+    inside = tuple(f.removesuffix(ARCHIVE) for f in files if f.endswith(ARCHIVE))
+    return [file for file in files if not file.startswith(inside)]
 
 
 def _inside(folder: Path) -> Iterator[str]:
-    """Traces and saved traces in a folder and those below it; nothing of an archive."""
+    """Traces and saved traces in a folder and those below it; nothing of an archive.
+
+    What is hidden is not one yet: `Trace.save`, and `skiptrace.torch`, write beside and rename.
+    """
     for place, below, files in os.walk(folder):
         if MANIFEST in files:
             yield place
         if MANIFEST in files or ARCHIVE in files:
             below.clear()
             continue
-        yield from (str(Path(place, name)) for name in files if _TRACES.search(name))
+        below[:] = (name for name in below if not name.startswith("."))
+        shown = (name for name in files if not name.startswith("."))
+        yield from (str(Path(place, name)) for name in shown if _TRACES.search(name))
 
 
 def _remote(url: str) -> list[str]:
     fs, path = place_of(url)
     web = url.startswith(("http://", "https://"))  # where ? and [ mean something else
     try:
+        fs.invalidate_cache()  # of what this process has listed before
         if "*" in path if web else glob.has_magic(path):
             hits = fs.glob(path)
         elif web or not fs.isdir(path):
@@ -82,7 +100,7 @@ def _remote(url: str) -> list[str]:
             hits = [hit for hit in fs.find(path) if _TRACES.search(hit)]
     except Exception as error:  # as in `content_of`
         raise _unreadable(url, error) from error
-    return [str(fs.unstrip_protocol(hit)) for hit in hits]
+    return [str(fs.unstrip_protocol(hit)) for hit in _outside_archives(hits)]
 
 
 class Content(NamedTuple):

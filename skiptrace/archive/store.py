@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from skiptrace.archive.remote import is_url, local_path, place_of
-from skiptrace.errors import ArchiveError
+from skiptrace.errors import ArchiveError, SkiptraceError
 from skiptrace.errors.archives import ARCHIVE
 
 FORMAT = "skiptrace archive"
@@ -68,7 +68,7 @@ class Folder:
         """As `Store`."""
         try:
             return (self.path / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def read_all(self, names: Iterable[str]) -> Mapping[str, bytes]:
@@ -101,7 +101,7 @@ class Folder:
         """Remove what a driver or worker killed long ago had begun to write."""
         partial = self.path / _PARTIAL
         for path in partial.iterdir() if partial.is_dir() else ():
-            with suppress(FileNotFoundError):  # another driver finished or removed it
+            with suppress(OSError):  # another driver finished or removed it, or owns it
                 if time.time() - path.stat().st_mtime > _STALE:
                     path.unlink()
 
@@ -178,17 +178,20 @@ def begin(out: str) -> Store:
         Something else is there, or an archive of another format, or it cannot be written.
     """
     store = store_at(out)
-    found = store.names()  # before the manifest is looked for, which every driver writes first
-    manifest = store.read(ARCHIVE)
+    try:
+        found = store.names()  # before the manifest is looked for, which every driver writes first
+        manifest = store.read(ARCHIVE)
+        if manifest is None and not found:
+            store.write(ARCHIVE, orjson.dumps({"format": FORMAT, "version": VERSION}))
+    except SkiptraceError:
+        raise
+    except Exception as error:  # clients of servers raise what they like
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ArchiveError.unwritable(out, reason) from error
     if manifest is not None:
         check(out, manifest)
     elif found:
         raise ArchiveError.occupied(out, ", ".join(found[:4]))
-    else:
-        try:
-            store.write(ARCHIVE, orjson.dumps({"format": FORMAT, "version": VERSION}))
-        except OSError as error:
-            raise ArchiveError.unwritable(out, error.strerror or str(error)) from error
     if isinstance(store, Folder):
         store.tidy()
     return store

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from skiptrace.archive.measures import RESULTS, Wanted
+from skiptrace.archive.processes import in_child
 from skiptrace.archive.record import (
     UNREAD,
     Failure,
@@ -21,7 +22,7 @@ from skiptrace.archive.record import (
 )
 from skiptrace.archive.sources import Content, content_of, load_source
 from skiptrace.archive.store import Store, store_at
-from skiptrace.errors import ArchiveError, ReadError, SkiptraceError
+from skiptrace.errors import ArchiveError, ReadError, SkiptraceError, WorkerError
 from skiptrace.measure.ranks import rank_of
 from skiptrace.model.schema.archived import COMMON
 from skiptrace.model.trace import Trace
@@ -72,18 +73,28 @@ def measure_trace(job: Job) -> Outcome:
         return Outcome(job.source, "unwritten", 0, _message(error))
 
 
-def give_up(job: Job, error: SkiptraceError) -> Outcome:
-    """Record that the process which measured a trace did not come to an end."""
+def give_up(job: Job, error: SkiptraceError, seconds: float | None = None) -> Outcome:
+    """Record that the process which measured a trace did not come to an end.
+
+    What it was given may be what cannot be read to an end: it may take so many seconds again.
+    """
     try:
         store = store_at(job.out)
         before = read_record(store, job.source)
+        looked_at = (job.source, job.max_bytes)
         try:
-            content = content_of(job.source, job.max_bytes)
-        except ReadError as unread:
+            if seconds is None:
+                content = content_of(*looked_at)
+            else:
+                content = in_child(content_of, seconds, *looked_at)
+        except (ReadError, WorkerError) as unread:
             return _unread(job, store, before, unread)
         record = _record(job, before, content)
-        failures = [*_others(record, job.measures), _failure(None, job.identity, error)]
-        return _commit(job, replace(record, failures=failures), before, store)
+        lacking = _lacking(job, record)
+        if lacking:  # else it ended too late to say that it was done
+            record = _without(record, lacking)
+            record.failures.append(_failure(None, job.identity, error))
+        return _commit(job, record, before, store)
     except Exception as unwritten:  # noqa: BLE001  as above
         return Outcome(job.source, "unwritten", 0, _message(unwritten))
 
@@ -98,8 +109,7 @@ def _measured(job: Job, store: Store) -> Outcome:
     wanted = _missing(job, record)
     if not wanted and not any(f.identity == UNREAD for f in record.failures):
         return Outcome(job.source, _state(job, record, "kept"))
-    # What is tried again fails anew, or no longer.
-    record = replace(record, failures=_others(record, wanted), tables=dict(record.tables))
+    record = _without(record, wanted)
     if not wanted:
         _commit(job, record, before, store)
         return Outcome(job.source, _state(job, record, "kept"))
@@ -114,31 +124,36 @@ def _record(job: Job, before: Record | None, content: Content) -> Record:
     return Record(job.source, content.digest, job.basis, job.labels, job.load, content.size)
 
 
-def _others(record: Record, tried: Iterable[Wanted]) -> list[Failure]:
-    """Failures of measures that are not tried again."""
+def _without(record: Record, tried: Iterable[Wanted]) -> Record:
+    """What stays where measures are tried again: they give a table anew, or fail anew."""
     names = {wanted.name for wanted in tried}
-    return [f for f in record.failures if f.measure is not None and f.measure not in names]
+    return replace(
+        record,
+        tables={name: table for name, table in record.tables.items() if name not in names},
+        failures=[f for f in record.failures if f.measure is not None and f.measure not in names],
+    )
+
+
+def _lacking(job: Job, record: Record) -> list[Wanted]:
+    """What there is no table of, or one of another function."""
+    has = {(name, table.identity) for name, table in record.tables.items()}
+    return [wanted for wanted in job.measures if (wanted.name, wanted.identity) not in has]
 
 
 def _missing(job: Job, record: Record) -> list[Wanted]:
     """What there is no table of, and no failure that would only come again."""
-    missing = [
-        wanted
-        for wanted in job.measures
-        if wanted.name not in record.tables
-        or record.tables[wanted.name].identity != wanted.identity
-    ]
+    lacking = _lacking(job, record)
     if job.retry:
-        return missing
+        return lacking
     failed = {(f.measure, f.identity) for f in record.failures}
     if failed & {(None, "load"), (None, job.identity)}:
         return []
-    return [wanted for wanted in missing if (wanted.name, wanted.identity) not in failed]
+    return [wanted for wanted in lacking if (wanted.name, wanted.identity) not in failed]
 
 
 def _state(job: Job, record: Record, good: str) -> str:
-    names = {None, *(wanted.name for wanted in job.measures)}
-    return "failed" if any(f.measure in names for f in record.failures) else good
+    unread = any(f.identity == UNREAD for f in record.failures)
+    return "failed" if unread or _lacking(job, record) else good
 
 
 def _with_tables(
@@ -162,8 +177,6 @@ def _with_tables(
         file = f"{one.name}/{key}.parquet"
         store.write(file, data)
         record.tables[one.name] = Table(file, one.identity, columns)
-    for name in {f.measure for f in record.failures}:
-        record.tables.pop(str(name), None)
     return record
 
 
@@ -238,6 +251,7 @@ def _unread(job: Job, store: Store, before: Record | None, error: SkiptraceError
 
 def _commit(job: Job, record: Record, before: Record | None, store: Store) -> Outcome:
     """Make the record hold, then take away what it no longer names."""
+    record = _with_others(record, before, read_record(store, record.source))
     if record != before:
         record.write(store)
     files = {table.file for table in record.tables.values()}
@@ -245,3 +259,12 @@ def _commit(job: Job, record: Record, before: Record | None, store: Store) -> Ou
         if table.file not in files:
             store.remove(table.file)
     return Outcome(record.source, _state(job, record, "measured"), record.size or 0)
+
+
+def _with_others(record: Record, before: Record | None, now: Record | None) -> Record:
+    """With what another scan has made of the same trace since."""
+    if now is None or (now.content_hash, now.basis) != (record.content_hash, record.basis):
+        return record
+    known = before.tables if before is not None else {}
+    made = {name: table for name, table in now.tables.items() if table != known.get(name)}
+    return replace(record, tables=made | record.tables)

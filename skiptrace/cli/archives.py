@@ -58,7 +58,7 @@ def _scan(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json(_as_dict(found))
     else:
-        _print(found)
+        _print(found, arguments.labels)
     return int(bool(found.failed or found.unwritten))
 
 
@@ -75,7 +75,7 @@ def _as_dict(found: Scan) -> dict[str, object]:
     }
 
 
-def _print(found: Scan) -> None:
+def _print(found: Scan, labels: str | None) -> None:
     counts = f"{found.measured:,} measured, {found.kept:,} kept, {found.failed:,} failed"
     print(f"{found.traces:,} traces: {counts}. Archive: {found.out}")
     lines = [f"{source}: not written: {reason}" for source, reason in found.unwritten]
@@ -84,7 +84,13 @@ def _print(found: Scan) -> None:
         for source, measure, message in rows.select("source", "measure", "message").rows():
             text = message.removeprefix(f"{source}: ")
             lines.append(f"{source}: {f'{measure}: ' if measure else ''}{text}")
+    archive = open_archive(found.out)
+    if labels and not archive.labels:
+        print(f"  no path fits the labels {labels!r}: no columns are made of them")
+    for source, grade in archive.traces.select("source", "grade").collect().rows():
+        if grade and grade.startswith("doubtful"):
+            lines.append(f"{source}: measured, but {grade}")
     for line in lines[:_SHOWN]:
         print(f"  {line}")
     if len(lines) > _SHOWN:
-        print(f"  ... and {len(lines) - _SHOWN:,} more (see --json)")
+        print(f"  ... and {len(lines) - _SHOWN:,} more (see the archive)")

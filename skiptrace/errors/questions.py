@@ -22,12 +22,28 @@ class UnknownKeyError(SkiptraceError, ValueError):
         return cls(f"unknown {what} {given!r}.{hint} Valid: {shown or 'none'}.")
 
     @classmethod
+    def no_limits(cls, names: Iterable[str]) -> UnknownKeyError:
+        """A check without anything to hold the trace to."""
+        options = ", ".join(_option(name) for name in names)
+        return cls(f"check needs a limit, and none is given. Give one or more of {options}.")
+
+    @classmethod
+    def bound(cls, name: str, given: object, valid: str) -> UnknownKeyError:
+        """A bound that is none."""
+        return cls(f"{_option(name)} {given!s:.80} is no limit. Valid: {valid}.")
+
+    @classmethod
     def without_output(cls, traces: int) -> UnknownKeyError:
         """Several traces for a report in the terminal."""
         return cls(
             f"a report of {traces} traces compares them in a file: give one, -o report.html. "
             "In the terminal skiptrace diff compares two."
         )
+
+
+def _option(name: str) -> str:
+    """A limit as the command has it."""
+    return f"--{name.replace('_', '-')}"
 
 
 class NoTraceError(SkiptraceError, TypeError):

@@ -129,18 +129,17 @@ def check(trace: Trace, limits: Mapping[str, float | str]) -> list[Held]:
 def check_limits(limits: Mapping[str, float | str]) -> None:
     """Raise `UnknownKeyError` for what is no limit, before any trace is loaded."""
     if not limits:
-        raise UnknownKeyError.of("limit", "none given", LIMITS)
+        raise UnknownKeyError.no_limits(LIMITS)
     for name, bound in limits.items():
         if name not in LIMITS:
             raise UnknownKeyError.of("limit", name, LIMITS)
         choices = LIMITS[name].choices
         if choices and bound not in choices:
-            raise UnknownKeyError.of(name, bound, choices)
+            raise UnknownKeyError.bound(name, bound, ", ".join(choices))
         most = 1 if LIMITS[name].unit == "share" else float("inf")
         if not choices and not (isinstance(bound, (int, float)) and 0 <= bound <= most):
-            raise UnknownKeyError.of(
-                name, bound, [f"from 0 to {most}" if most == 1 else "0 or more"]
-            )
+            valid = "from 0 to 1 (0.3 is 30 %)" if most == 1 else "0 or more"
+            raise UnknownKeyError.bound(name, bound, valid)
 
 
 def _held(name: str, limit: Limit, bound: float | str, found: Figures) -> Held:

@@ -79,7 +79,8 @@ def _changes(console: Console, found: pl.DataFrame) -> None:
         "module": ("module", _name(28)), "python": ("Python", _name(36)),
     }  # fmt: skip
     present = {k: cell for k, cell in columns.items() if found[k].is_not_null().any()}
-    _table(console, "What would pay, each by itself, without a profiler", found, present)
+    whole = f"the median step takes {duration(found['before_ns'][0])} without a profiler"
+    _table(console, f"What would pay, each by itself ({whole})", found, present)
     console.print(Text(f"  First: {found['advice'][0]}."))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -175,7 +176,7 @@ def _answer(
 
 def _difference(number: int, first: str, called: str, found: Diff, rows: int) -> list[Table]:
     """The tables of one difference."""
-    call = f"sk.diff({first}, {called})"
+    call = f"sk.diff({_variable(first)}, {_variable(called)})"
     made = [
         Table(f"split-{number}", "The change of latency, by operator around the launches",
               found.split, several.DIFF_SPLIT,
@@ -193,6 +194,11 @@ def _difference(number: int, first: str, called: str, found: Diff, rows: int) ->
         made.append(Table(f"{key}-{number}", title, changed, defined, columns, f"{call}.{key}",
                           rows=rows, labels=_LABELS))  # fmt: skip
     return made
+
+
+def _variable(called: str) -> str:
+    """A name that Python takes, for a trace that may be called anything."""
+    return re.sub(r"\W|^(?=\d)", "_", called)
 
 
 def _changed(number: int, first: str, called: str, found: Diff, tables: list[Table]) -> Section:
