@@ -66,6 +66,22 @@ def test_a_report_in_tables(run: Any) -> None:
         assert f"\n{title}\n" in shown.out
 
 
+def test_a_device_that_holds_back_and_idles_is_told_of_both(run: Any, tmp_path: Path) -> None:
+    long = [op("aten::mm", 0, 10), call("cudaLaunchKernel", 1, 2, 1), kernel(4, 600, 1)]
+    long += [
+        call("cudaLaunchKernel", 5, 2, 3),
+        kernel(604, 50, 3),
+        call("cudaDeviceSynchronize", 12, 643),
+    ]
+    late = [op("aten::add", 850, 20), call("cudaLaunchKernel", 860, 2, 2), kernel(865, 100, 2)]
+    path = tmp_path / "both.json"
+    path.write_text(json.dumps([step(1, 0, 980), *long, *late]))
+    assert sk.boundedness(sk.load(path))["verdict"].to_list() == ["gpu"]
+    told = run("report", path, "--json").json()["advice"]
+    assert told.startswith("The device is the limit: ")
+    assert "100 % of the 211 µs in which the device idled between works has the cause" in told
+
+
 def test_a_report_as_json_is_that_of_the_verbs(run: Any) -> None:
     path = fixture_path("sync")
     found, trace = run("report", path, "--json").json(), sk.load(path)

@@ -104,20 +104,22 @@ def advice_sentences(
     verdict: str | None, steps: pl.DataFrame, idle: pl.DataFrame, behind: pl.DataFrame,
     kernels: pl.DataFrame, lead_ns: int, mark: Mark = _plain,
 ) -> str:  # fmt: skip
-    """What to do: about the device where it is the limit, else about the largest idle cause."""
+    """What to do: about the device where it is the limit, and about idle time where it is much."""
     if verdict is None:
         return ""
-    il = int((steps["il_ns"] * steps["devices"]).sum())
-    if int(steps["gpu_idle_ns"].sum()) <= (1 - BUSY) * il:
-        return _limit(kernels, int(steps["gpu_idle_ns"].sum()) / max(il, 1), mark)
+    il, idled = int((steps["il_ns"] * steps["devices"]).sum()), int(steps["gpu_idle_ns"].sum())
+    limit = _limit(kernels, idled / max(il, 1), mark)
+    if idled <= (1 - BUSY) * il:
+        return limit
     between = int(idle["idle_ns"].sum())
+    about_idle = _largest_cause(idle, behind, between, mark) if between else ""
     if lead_ns > between:
-        return (
+        about_idle = (
             f"{duration(lead_ns)} of idle time lie before the first work of the steps, and "
             f"{duration(between)} between works: look at what the host does before its first "
             "launch, or record several steps in a row."
         )
-    return _largest_cause(idle, behind, between, mark) if between else ""
+    return f"{limit} {about_idle}".strip() if verdict == "gpu" else about_idle
 
 
 def _limit(kernels: pl.DataFrame, idle_share: float, mark: Mark) -> str:
