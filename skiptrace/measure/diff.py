@@ -16,6 +16,7 @@ from skiptrace.measure.summary import summary
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.later import later
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.rounding import middle_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import (
     DIFF_LAUNCHES,
@@ -139,9 +140,9 @@ class _Side:
 
 def _side(trace: Trace) -> _Side:
     steps = summary(trace)
-    known = steps.filter(pl.col("il_ns").is_not_null()).sort("il_ns", "start_ns")
+    known = steps.filter(pl.col("il_ns").is_not_null())
     if len(known):
-        chosen = known[(len(known) - 1) // 2]
+        chosen = known[middle_of(known["il_ns"].to_numpy())]
         trace = trace.step(chosen["step"].item())
     else:
         chosen = steps.head(1) if len(steps) else summary(trace, by="trace")

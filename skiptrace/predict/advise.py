@@ -16,6 +16,7 @@ from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row
+from skiptrace.model.rounding import middle_of
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import ADVISE
 from skiptrace.model.trace import Trace
@@ -99,7 +100,7 @@ def weighed(trace: Trace) -> pl.DataFrame:
     if not steps.names or not made.model.threads:
         return empty(ADVISE)
     now = bare_run(trace)
-    middle = int(np.argsort(now.il, kind="stable")[(len(now.il) - 1) // 2])
+    middle = middle_of(steps.il)
     before = int(now.il[middle]) + wake_ns(made)
     rows = []
     for change, place in _candidates(trace, made, steps, middle):

@@ -19,7 +19,7 @@ from skiptrace.measure.summary import summary
 from skiptrace.model.later import later
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
-from skiptrace.model.rounding import mean_of
+from skiptrace.model.rounding import mean_of, middle_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.predicted import SWEEP
 from skiptrace.model.trace import Trace
@@ -230,11 +230,11 @@ def point(trace: Trace, floor: Floor | None) -> pl.DataFrame:
         ),
         on="step",
     )
-    judged = steps.filter(pl.col("il_ns").is_not_null()).sort("il_ns", maintain_order=True)
+    judged = steps.filter(pl.col("il_ns").is_not_null())
     spread = judged.select(
         steps=pl.len(), il_min_ns=pl.col("il_ns").min(), il_max_ns=pl.col("il_ns").max()
     )
-    row = judged[(len(judged) - 1) // 2] if len(judged) else steps.head(1)
+    row = judged[[middle_of(judged["il_ns"].to_numpy())]] if len(judged) else steps.head(1)
     row = row.with_columns(
         tklqt_per_launch_ns=mean_of(pl.col("tklqt_ns"), pl.col("launches")),
         parameter=pl.lit(None),

@@ -12,6 +12,7 @@ import polars as pl
 
 from skiptrace.errors import TraceWarning, UnknownKeyError
 from skiptrace.model.later import later
+from skiptrace.model.rounding import middle_of
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import WHATIF
 from skiptrace.model.trace import Trace
@@ -47,6 +48,13 @@ class WhatIf:
     """What the prediction takes for granted, in words."""
     changed: bool
     """Whether the trace has anything that the changes apply to."""
+
+    @property
+    def middle(self) -> pl.DataFrame:
+        """The row of the step with the median IL as recorded, as in `sweep`; none where no step."""
+        if self.frame.is_empty():
+            return self.frame
+        return self.frame[[middle_of(self.frame["recorded_ns"].to_numpy())]]
 
     def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
         """A chart of it: `skiptrace.plot.whatif`."""

@@ -12,6 +12,7 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.summary import figures
+from skiptrace.model.rounding import middle_of
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import verdicts
 from skiptrace.show.text import printable
@@ -51,8 +52,8 @@ def _median(name: str) -> Callable[[Figures], float | None]:
     """A figure of the median step by latency, the lower of an even count, as in a sweep."""
 
     def find(found: Figures) -> float | None:
-        steps = found.steps.sort("il_ns", maintain_order=True)
-        return None if steps.is_empty() else steps[name][(len(steps) - 1) // 2]
+        steps = found.steps
+        return None if steps.is_empty() else steps[name][middle_of(steps["il_ns"].to_numpy())]
 
     return find
 

@@ -24,7 +24,7 @@ def whatif_sentence(found: WhatIf) -> str:
     """What the change brings in the median step."""
     if found.frame.is_empty():
         return "No step has a latency to predict."
-    row = found.frame.sort("latency_ns")[(len(found.frame) - 1) // 2].row(0, named=True)
+    row = found.middle.row(0, named=True)
     low, high = (duration(row[f"latency_{end}_ns"]) for end in ("low", "high"))
     then = {"cpu": "CPU-bound", "gpu": "GPU-bound"}.get(row["verdict"], "balanced")
     return (

@@ -173,7 +173,7 @@ def whatif_rows(named: Mapping[str, WhatIf]) -> pl.DataFrame:
         if not isinstance(given, WhatIf):
             raise UnknownKeyError.of(f"what-if of {name!r}", type(given).__name__, ["WhatIf"])
         if len(one.frame):
-            step = one.frame.sort("latency_ns")[(len(one.frame) - 1) // 2].row(0, named=True)
+            step = one.middle.row(0, named=True)
             rows.append((plain(name, 60), step["latency_ns"], step["latency_low_ns"],
                          step["latency_high_ns"], step["before_ns"], step["speedup"],
                          step["verdict"]))  # fmt: skip
