@@ -30,10 +30,10 @@ from machine import Machine, program
 
 import skiptrace as sk
 from skiptrace.errors import UnknownKeyError
+from skiptrace.model.duration import duration
 from skiptrace.predict.replayed import recorded
 from skiptrace.predict.roofline import rooflines
 from skiptrace.show.results import whatif_sentence
-from skiptrace.show.text import duration
 
 SEEDS = range(6)
 

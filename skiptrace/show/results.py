@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from skiptrace.measure.fusion import Fusion
+from skiptrace.model.duration import duration
 from skiptrace.predict.compare_sweeps import Comparison
 from skiptrace.predict.sweep import Sweep
 from skiptrace.predict.whatif import WhatIf
-from skiptrace.show.text import duration, shorten
+from skiptrace.show.text import shorten
 
 if TYPE_CHECKING:
     from rich.console import Console

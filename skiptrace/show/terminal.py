@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skiptrace.model.duration import duration
 from skiptrace.show.advice import TAKEN_OUT
 from skiptrace.show.frames import print_table
 from skiptrace.show.report import Report
-from skiptrace.show.text import duration, percent, shorten
+from skiptrace.show.text import percent, shorten
 
 ROWS = 12
 """Rows of a table before it is cut, and says so."""

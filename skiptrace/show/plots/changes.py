@@ -10,6 +10,7 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.diff import Diff
 from skiptrace.measure.fusion import Fusion
 from skiptrace.measure.fusion import fusion as find_fusion
+from skiptrace.model.duration import duration
 from skiptrace.model.trace import Trace
 from skiptrace.predict.whatif import WhatIf
 from skiptrace.show.plots import palette
@@ -31,7 +32,6 @@ from skiptrace.show.plots.chart import (
     title,
     unit_for,
 )
-from skiptrace.show.text import duration
 
 PARTS = 12
 """Bars of a waterfall; all other changes are one more."""
