@@ -12,11 +12,10 @@ import polars as pl
 from skiptrace.measure.latency_split import split_latency
 from skiptrace.measure.ops import self_times
 from skiptrace.measure.pairing import Pairs, call_paths, pair
-from skiptrace.measure.summary import summary
+from skiptrace.measure.summary import median_step, summary
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.later import later
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
-from skiptrace.model.rounding import middle_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import (
     DIFF_LAUNCHES,
@@ -140,9 +139,8 @@ class _Side:
 
 def _side(trace: Trace) -> _Side:
     steps = summary(trace)
-    known = steps.filter(pl.col("il_ns").is_not_null())
-    if len(known):
-        chosen = known[middle_of(known["il_ns"].to_numpy())]
+    chosen = middle = median_step(steps)
+    if len(middle):
         trace = trace.step(chosen["step"].item())
     else:
         chosen = steps.head(1) if len(steps) else summary(trace, by="trace")
@@ -162,7 +160,7 @@ def _side(trace: Trace) -> _Side:
 
     launches = trace.launches.sort("start_ns", "id")
     launches = placed(launches, launches["op"])
-    if len(known):
+    if len(middle):
         works = split_latency(trace, *chosen.select("start_ns", "il_ns").row(0))
     else:
         works = trace.work.sort("start_ns", "id").with_columns(

@@ -48,11 +48,6 @@ def quantile_of(values: Ints, percent: int) -> int:
     return int(ordered[max((percent * len(ordered) + 99) // 100 - 1, 0)])
 
 
-def middle_of(values: Ints) -> int:
-    """Place of the median of a non-empty array: the lower of an even count, the first of equals."""
-    return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
-
-
 def median_of(values: Ints) -> int:
     """Median of a non-empty array, half to even."""
     return int(pl.DataFrame({"v": values}).select(median("v")).item())

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, TypeAlias
 import polars as pl
 
 from skiptrace.errors import SweepError, TraceWarning
-from skiptrace.measure.summary import summary
+from skiptrace.measure.summary import median_step, summary
 from skiptrace.model.later import later
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
-from skiptrace.model.rounding import mean_of, middle_of
+from skiptrace.model.rounding import mean_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.predicted import SWEEP
 from skiptrace.model.trace import Trace
@@ -234,7 +234,7 @@ def point(trace: Trace, floor: Floor | None) -> pl.DataFrame:
     spread = judged.select(
         steps=pl.len(), il_min_ns=pl.col("il_ns").min(), il_max_ns=pl.col("il_ns").max()
     )
-    row = judged[[middle_of(judged["il_ns"].to_numpy())]] if len(judged) else steps.head(1)
+    row = median_step(steps) if len(judged) else steps.head(1)
     row = row.with_columns(
         tklqt_per_launch_ns=mean_of(pl.col("tklqt_ns"), pl.col("launches")),
         parameter=pl.lit(None),

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import TraceWarning, UnknownKeyError
+from skiptrace.measure.summary import median_step
 from skiptrace.model.later import later
-from skiptrace.model.rounding import middle_of
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import WHATIF
 from skiptrace.model.trace import Trace
@@ -52,9 +52,7 @@ class WhatIf:
     @property
     def middle(self) -> pl.DataFrame:
         """The row of the step with the median IL as recorded, as in `sweep`; none where no step."""
-        if self.frame.is_empty():
-            return self.frame
-        return self.frame[[middle_of(self.frame["recorded_ns"].to_numpy())]]
+        return median_step(self.frame, "recorded_ns")
 
     def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
         """A chart of it: `skiptrace.plot.whatif`."""

@@ -11,8 +11,7 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.summary import figures
-from skiptrace.model.rounding import middle_of
+from skiptrace.measure.summary import figures, median_step
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import verdicts
 from skiptrace.show.text import printable
@@ -52,8 +51,7 @@ def _median(name: str) -> Callable[[Figures], float | None]:
     """A figure of the median step by latency, the lower of an even count, as in a sweep."""
 
     def find(found: Figures) -> float | None:
-        steps = found.steps
-        return None if steps.is_empty() else steps[name][middle_of(steps["il_ns"].to_numpy())]
+        return next(iter(median_step(found.steps)[name]), None)
 
     return find
 
@@ -178,7 +176,7 @@ def _held(name: str, limit: Limit, bound: float | str, found: Figures) -> Held:
 def _shown(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.6g} %"
-    return f"{value:,.6g} {unit.replace('us', 'µs')}".rstrip()
+    return f"{value:,.6g} {unit.replace('us', 'µs')}" if unit else f"{value:,.12g}"
 
 
 def check_line(source: str, found: list[Held]) -> str:

@@ -10,9 +10,9 @@ import polars as pl
 
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.ops import ops
+from skiptrace.measure.summary import median_step
 from skiptrace.measure.top_kernels import ranked
 from skiptrace.model.launches import Floor
-from skiptrace.model.rounding import middle_of
 from skiptrace.model.schema import breakdowns, measured, predicted, recorded
 from skiptrace.model.schema.column import Column
 from skiptrace.model.trace import Trace
@@ -64,8 +64,7 @@ def gather(trace: Trace, floor: Floor | None) -> Parts:
         "floor_ns",
     )  # fmt: skip
     steps = report.steps.join(judged, on="step", how="left", maintain_order="left")
-    known = steps.filter(pl.col("il_ns").is_not_null())
-    step = known.row(middle_of(known["il_ns"].to_numpy()), named=True) if len(known) else None
+    step = next(median_step(steps).iter_rows(named=True), None)
     answers = _answers(trace)
     return Parts(trace, report, _tables(trace, report, steps, answers), step, answers, floor)
 
@@ -150,11 +149,7 @@ def _tables(
 
 def _medians(answers: dict[str, WhatIf]) -> pl.DataFrame:
     """The median step of each answer."""
-    rows = [
-        found.middle.with_columns(change=pl.lit(words))
-        for words, found in answers.items()
-        if len(found.frame)
-    ]
+    rows = [found.middle.with_columns(change=pl.lit(words)) for words, found in answers.items()]
     return pl.concat(rows) if rows else pl.DataFrame()
 
 
