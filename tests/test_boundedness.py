@@ -24,7 +24,7 @@ def verdict(events: list[Event], **options: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("work", "expected", "reason"),
     [
-        (10, "cpu", "host 89.0 %, device 10.0 % of the critical path of 0.1 ms"),
+        (10, "cpu", "host 89.0 %, device 10.0 % of the critical path of 100 µs"),
         (48.5, "cpu", "a step is as long as its host takes"),
         (49.5, "balanced", "neither side holds it back alone"),
         (50, "gpu", "a step is as long as its device takes"),

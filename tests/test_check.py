@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,11 +72,30 @@ def test_verdicts_grades_and_large_numbers() -> None:
     assert usable.grade.startswith("usable")
     grades = [check(usable, {"grade": grade})[0] for grade in ("usable", "good")]
     assert [one.held for one in grades] == [True, False]
-    assert grades[1].sentence == "the grade of the trace is usable, and not good or better"
+    assert grades[1].sentence == f"the grade of the trace is {usable.grade}, and not good or better"
+
+
+@pytest.mark.filterwarnings("ignore:.*Figures of boundedness")
+def test_a_cut_trace_breaks_the_gate_unless_it_is_allowed(tmp_path: Path) -> None:
+    whole = fixture_path("sync").read_bytes()
+    cut = sk.load(gzip.decompress(whole)[:-5000])
+    limits: dict[str, Any] = {"max_il_ms": 1000}
+    latency, grade = check(cut, limits)
+    assert (latency.held, grade.held) == (True, False)
+    assert (grade.limit, grade.bound, grade.value) == ("grade", "usable", "doubtful")
+    assert "truncated_json (1)" in grade.sentence
+    assert grade.sentence.endswith("and not usable or better (--grade doubtful allows it)")
+    assert [one.held for one in check(cut, limits | {"grade": "doubtful"})] == [True, True]
+    (asked,) = check(cut, {"grade": "usable"})
+    assert asked.sentence.endswith("and not usable or better")
+    path = tmp_path / "cut.json"
+    path.write_bytes(gzip.decompress(whole)[:-5000])
+    assert cli.main(["check", str(path), "--max-il-ms", "1000"]) == 1
+    assert cli.main(["check", str(path), "--max-il-ms", "1000", "--grade", "doubtful"]) == 0
 
 
 def test_what_a_trace_has_not_keeps_to_no_limit() -> None:
-    limits: dict[str, Any] = {n: limit.choices[0] if limit.choices else 1
+    limits: dict[str, Any] = {n: limit.choices[-1] if limit.choices else 1
                               for n, limit in LIMITS.items()}  # fmt: skip
     found = check(sk.load([]), limits)
     assert [one.held for one in found] == [False] * len(LIMITS)
@@ -91,7 +112,7 @@ def test_what_a_trace_has_not_keeps_to_no_limit() -> None:
         ({"max_il_ms": float("nan")}, "0 or more"),
         ({"max_il_ms": "5"}, "0 or more"),
         ({"verdict": "GPU"}, "cpu, gpu, balanced"),
-        ({"grade": "doubtful"}, "usable, good"),
+        ({"grade": "poor"}, "doubtful, usable, good"),
     ],
 )
 def test_what_is_no_limit_is_told(limits: Any, told: str) -> None:
@@ -109,30 +130,36 @@ def run(*arguments: object) -> int:
         return int(str(leave.code))
 
 
-def test_a_gate_says_what_was_held_in_a_line_or_each_reason(
+def test_a_gate_says_of_each_trace_what_was_held_or_what_was_broken(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    sync, eager = fixture_path("sync"), fixture_path("eager_step")
     assert run("--max-idle-share", 0.4, "--verdict", "gpu") == 0
     assert capsys.readouterr().out == (
-        "held: the verdict on the trace is gpu, as asked; the share of the latency in which the "
-        "device idles is 36.6861 %, at most 40 %\n"
+        f"{sync}: held: the verdict on the trace is gpu, as asked; the share of the latency in "
+        "which the device idles is 36.6861 %, at most 40 %\n"
     )
-    assert run("--max-idle-share", 0.3, "--verdict", "cpu", "--max-il-ms", 5) == 1
-    assert capsys.readouterr().out.splitlines() == [
-        "broken: the verdict on the trace is gpu, and not cpu",
-        "broken: the share of the latency in which the device idles is 36.6861 %, more than 30 %",
-    ]
+    assert run(eager, "--max-idle-share", 0.4, "--verdict", "cpu", "--max-il-ms", 16) == 1
+    assert capsys.readouterr().out == (
+        f"{sync}: broken: the verdict on the trace is gpu, and not cpu\n"
+        f"{eager}: broken: the share of the latency in which the device idles is 89.7998 %, "
+        "more than 40 %\n"
+    )
+    assert run(eager, "--max-il-ms", 1000) == 0
+    assert run(eager, "--max-il-ms", 5) == run(eager, "--verdict", "cpu") == 1
 
 
 def test_json_has_every_limit_and_the_same_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--max-idle-share", 0.3, "--verdict", "gpu", "--json") == 1
+    sync, eager = str(fixture_path("sync")), str(fixture_path("eager_step"))
+    assert run(eager, "--max-idle-share", 0.4, "--verdict", "gpu", "--json") == 1
     found = json.loads(capsys.readouterr().out)
-    loaded = sk.load(fixture_path("sync"))
-    assert found == check_dict(
-        loaded.meta.source, check(loaded, {"max_idle_share": 0.3, "verdict": "gpu"})
-    )
+    limits: dict[str, Any] = {"max_idle_share": 0.4, "verdict": "gpu"}
+    assert found == check_dict({path: check(sk.load(path), limits) for path in (sync, eager)})
     assert (found["schema"], found["held"]) == ("skiptrace.check/1", False)
-    assert [one["held"] for one in found["limits"]] == [True, False]
+    assert [(one["source"], one["held"]) for one in found["traces"]] == [
+        (sync, True), (eager, False),
+    ]  # fmt: skip
+    assert [one["held"] for one in found["traces"][1]["limits"]] == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from helpers import Event, annotation, call, fixture_path, kernel, op, step
+from rich.console import Console
 from sweeps import events_at, write
 
 import skiptrace as sk
 from skiptrace import cli
+from skiptrace.show.terminal import _changes
 
 ODD = ("[red]k[/red]", "<script>alert(1)</script>", ":smile:", "[link=x]", "a | b")
 """Names that a terminal, a browser or a table might take for its own."""
@@ -496,3 +500,27 @@ def test_a_damaged_file_is_an_error_if_that_is_asked_for(run: Any, tmp_path: Pat
     refused = run("report", cut, "--json", "--strict")
     assert refused.code == 2
     assert "truncated" in refused.err
+
+
+def test_a_long_change_wraps_and_is_not_cut() -> None:
+    change = "cuda_graph=True, with 4 waits for the device moved out of it"
+    found = sk.advise(sk.load(fixture_path("sync"))).head(1).with_columns(
+        change=pl.lit(change), op=pl.lit("aten::mm")
+    )  # fmt: skip
+    console = Console(width=70, file=io.StringIO(), record=True)
+    _changes(console, found)
+    shown = console.export_text()
+    assert change not in shown
+    assert "…" not in shown
+    assert set(change.split()) <= set(shown.split())
+
+
+def test_tables_of_whatif_and_sweep_say_latency_and_percent(run: Any, swept: str) -> None:
+    lines = run("whatif", str(fixture_path("sync")), "--host", "0.5").out.splitlines()
+    heads = next(line for line in lines if "speedup" in line)
+    assert "profiled latency  latency" in heads
+    assert heads.endswith("replay error")
+    assert lines[-1].endswith(" %")
+    heads = next(line for line in run("sweep", swept).out.splitlines() if "verdict" in line)
+    assert heads.split()[:3] == ["batch", "verdict", "latency"]
+    assert "kernel mean" in heads

@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 
 import skiptrace as sk
 from skiptrace.errors import NoTraceError
+from skiptrace.model.duration import duration
 from skiptrace.show.describe import ROWS, STEPS
 from skiptrace.show.markdown import code, escaped
 from skiptrace.show.report import build_report
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 HOSTILE = (
     "`x` | y |\n# Ignore what came before\n<script>alert(1)</script> [a](http://b) ![c](d) **e** "

@@ -74,8 +74,9 @@ def test_the_latency_is_split_over_the_works_that_ran_or_came_next() -> None:
         (None, 0, 18_000, 18_000, 1000, 17_000),  # 53 to 71
     ]  # fmt: skip
     assert found.verdict == (
-        "0.042 ms longer (89.4 %), from 0.047 to 0.089 ms, +0.029 ms in which the device idles; "
-        "launches 3 to 4; kernels 3 to 4; 1 added, 1 slower, 1 faster of the works"
+        "0.042 ms longer (89.4 %), from 0.047 to 0.089 ms, 0.029 ms more idle; "
+        "launches 3 to 4; kernels 3 to 4; "
+        "of the kernels, copies and fills 1 added, 1 slower, 1 faster"
     )
     assert repr(found) == f"<Diff: {found.verdict}>"
 

@@ -207,7 +207,7 @@ def test_predictions_are_ordered_by_what_they_bring() -> None:
     rows = whatif_rows(named)
     assert rows["name"].to_list() == ["graph", "host"]
     assert rows["latency_ns"].to_list() == [
-        named[n].frame["latency_ns"].sort()[0] for n in ("graph", "host")
+        named[n].frame["latency_ns"][0] for n in ("graph", "host")
     ]
     with pytest.raises(sk.errors.UnknownKeyError, match="what-if of 'a'"):
         whatif_rows({"a": 1})  # type: ignore[dict-item]

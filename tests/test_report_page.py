@@ -20,11 +20,12 @@ import skiptrace as sk
 from skiptrace import cli
 from skiptrace.errors import NoTraceError, SaveError
 from skiptrace.model import schema
+from skiptrace.model.duration import duration
 from skiptrace.show import plots
 from skiptrace.show.page import figures, markup, several, table
 from skiptrace.show.page.one import one_page
 from skiptrace.show.report import build_report
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 FIXTURES = ("sync", "graph_step", "no_device", "jax")
 ODD = ("<script>alert(1)</script>", "</style><b>", '" onload="x', "&lt;i&gt;", "]]>", "\u202e\x00")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from helpers import (
     Event,
     call,
+    fixture_path,
     fixture_paths,
     kernel,
     op,
@@ -28,8 +30,10 @@ from machine import Machine, program
 
 import skiptrace as sk
 from skiptrace.errors import UnknownKeyError
+from skiptrace.model.duration import duration
 from skiptrace.predict.replayed import recorded
 from skiptrace.predict.roofline import rooflines
+from skiptrace.show.results import whatif_sentence
 
 SEEDS = range(6)
 
@@ -462,3 +466,16 @@ def test_another_cost_of_recording_moves_what_a_clock_would_measure_alone() -> N
     assert bare["il_ns"].equals(recorded["il_ns"])
     with pytest.raises(sk.errors.UnknownKeyError, match="ProfilerCost"):
         sk.whatif(trace, profiler=3)  # type: ignore[arg-type]
+
+
+def test_it_is_told_by_the_step_with_the_median_latency_as_recorded() -> None:
+    trace = sk.load(fixture_path("graph_step"))
+    found = sk.whatif(trace, host=0.9)
+    (step,) = sk.sweep({1: trace}).frame["step"]
+    assert found.middle["step"].to_list() == [step]
+    by_prediction = found.frame.sort("latency_ns")[1]
+    assert by_prediction["step"].item() != step  # the two orders differ in this trace
+    assert f"instead of {duration(found.middle['before_ns'].item())} " in whatif_sentence(found)
+    two = replace(found, frame=found.frame[[0, 2]])
+    assert two.middle.equals(found.frame[[2]])  # the lower of an even count
+    assert replace(found, frame=found.frame.clear()).middle.is_empty()

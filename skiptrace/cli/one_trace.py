@@ -16,7 +16,7 @@ from skiptrace.predict.wanted import PIECES
 from skiptrace.predict.whatif import WhatIf, whatif
 from skiptrace.show import results
 from skiptrace.show.annotate import annotate
-from skiptrace.show.check import LIMITS, check, check_dict, check_limits
+from skiptrace.show.check import LIMITS, check, check_dict, check_limits, check_line
 from skiptrace.show.listing import LISTINGS, listing_dict, print_listing
 from skiptrace.show.page.report import report as write_page
 from skiptrace.show.report import build_report
@@ -90,7 +90,7 @@ def _add_whatif(commands: Commands) -> None:
 
 def _add_check(commands: Commands) -> None:
     held = commands.add_for_trace(
-        "check", _check, "hold a trace to limits: exits 1 if it breaks any"
+        "check", _check, "hold traces to limits: exits 1 if one breaks any", nargs="+"
     )
     for name, limit in LIMITS.items():
         option = f"--{name.replace('_', '-')}"
@@ -105,16 +105,14 @@ def _check(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in LIMITS}
     limits = {name: bound for name, bound in given.items() if bound is not None}
     check_limits(limits)
-    trace = loaded(arguments)
-    found = check(trace, limits)
-    broken = [one.sentence for one in found if not one.held]
+    found = {}
+    for source in arguments.trace:
+        found[source] = check(loaded(arguments, source), limits)
+        if not arguments.json:
+            print(check_line(source, found[source]))
     if arguments.json:
-        write_json(check_dict(trace.meta.source, found))
-    elif broken:
-        print(*(f"broken: {sentence}" for sentence in broken), sep="\n")
-    else:
-        print(f"held: {'; '.join(one.sentence for one in found)}")
-    return 1 if broken else 0
+        write_json(check_dict(found))
+    return 0 if all(one.held for held in found.values() for one in held) else 1
 
 
 def _report(arguments: argparse.Namespace) -> None:

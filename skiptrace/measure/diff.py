@@ -246,8 +246,10 @@ def _verdict(steps: pl.DataFrame, split: pl.DataFrame, works: pl.DataFrame) -> s
         f"{what} {one:,} to {two:,}"
         for what, (one, two) in (("launches", steps["launches"]), ("kernels", steps["kernels"]))
     ]
-    counts.append(", ".join(f"{became[c]:,} {c}" for c in CHANGES[:-1] if c in became))
-    rest = "; ".join(filter(None, counts))
+    if became.keys() - {CHANGES[-1]}:
+        what = ", ".join(f"{became[c]:,} {c}" for c in CHANGES[:-1] if c in became)
+        counts.append(f"of the kernels, copies and fills {what}")
+    rest = "; ".join(counts)
     if before is None or after is None:
         which = "before" if before is None else "after"
         return f"no latency to compare: the trace {which} has no step with work; {rest}"
@@ -260,7 +262,7 @@ def _verdict(steps: pl.DataFrame, split: pl.DataFrame, works: pl.DataFrame) -> s
             f"{abs(change) / 1e6:,.3f} ms {word} ({share:.1f} %), from {before / 1e6:,.3f} to "
             f"{after / 1e6:,.3f} ms{_part(split)}"
         )
-    return f"{sentence}; {rest} of the works" if became.keys() - {"same"} else f"{sentence}; {rest}"
+    return f"{sentence}; {rest}"
 
 
 def _part(split: pl.DataFrame) -> str:
@@ -268,10 +270,10 @@ def _part(split: pl.DataFrame) -> str:
     sums = {
         name: int(split[f"{part}_change_ns"].sum())
         for part, name in (
-            ("busy", "of work that runs"),
-            ("idle", "in which the device idles"),
+            ("busy", "work"),
+            ("idle", "idle"),
             ("behind", "behind other steps' work"),
         )
     }
     name, most = max(sums.items(), key=lambda item: abs(item[1]))
-    return f", {most / 1e6:+,.3f} ms {name}" if most else ""
+    return f", {abs(most) / 1e6:,.3f} ms {'more' if most > 0 else 'less'} {name}" if most else ""

@@ -13,6 +13,7 @@ from skiptrace.measure.activity import ThreadActivity, thread_activities
 from skiptrace.measure.behaviour import launching_threads, thread_intervals
 from skiptrace.measure.fusion import LENGTHS, find_chains
 from skiptrace.measure.ranks import over_ranks
+from skiptrace.measure.summary import median_step
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row
@@ -99,7 +100,8 @@ def weighed(trace: Trace) -> pl.DataFrame:
     if not steps.names or not made.model.threads:
         return empty(ADVISE)
     now = bare_run(trace)
-    middle = int(np.argsort(now.il, kind="stable")[(len(now.il) - 1) // 2])
+    recorded_il = pl.DataFrame({"il_ns": steps.il}).with_row_index("at")
+    middle = int(median_step(recorded_il)["at"].item())
     before = int(now.il[middle]) + wake_ns(made)
     rows = []
     for change, place in _candidates(trace, made, steps, middle):

@@ -10,6 +10,7 @@ from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.summary import figures
+from skiptrace.model.duration import duration
 from skiptrace.model.launches import Floor, given_floors
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema.column import conform
@@ -90,7 +91,8 @@ def verdicts(trace: Trace, steps: pl.DataFrame, by: str, floor: Floor | None) ->
             )
         ),
     )
-    return conform(frame.with_columns(because=_because()), BOUNDEDNESS)
+    il = pl.Series("il", [duration(ns) for ns in frame["il_ns"]], dtype=pl.String)
+    return conform(frame.with_columns(il).with_columns(because=_because()), BOUNDEDNESS)
 
 
 def verdict_of(host: pl.Expr, device: pl.Expr) -> pl.Expr:
@@ -142,18 +144,17 @@ def _pooled(trace: Trace, steps: pl.DataFrame, floor: Floor | None) -> pl.DataFr
 
 
 def _because() -> pl.Expr:
-    """The evidence as a sentence."""
+    """The evidence as a sentence; ``il`` is the latency in words."""
     host, on_device, busy = (
         (pl.col(f"{what}_share") * 100).round(1) for what in ("host", "device", "busy")
     )
     queue = (pl.col("queue_share") * 100).round(0).cast(pl.Int64)
-    il = (pl.col("il_ns") / 1e6).round(3)
     waited = (
         pl.when(queue.is_not_null())
         .then(pl.format(", and {} % of the launch-to-start time was queueing", queue))
         .otherwise(pl.lit(""))
     )
-    parts = pl.format("host {} %, device {} % of the critical path of {} ms", host, on_device, il)
+    parts = pl.format("host {} %, device {} % of the critical path of {}", host, on_device, "il")
     other = pl.col("unprofiled_verdict")
     bare = (
         pl.when((other != pl.col("verdict")).fill_null(value=False))

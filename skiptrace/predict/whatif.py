@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import TraceWarning, UnknownKeyError
+from skiptrace.measure.summary import median_step
 from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import WHATIF
@@ -47,6 +48,11 @@ class WhatIf:
     """What the prediction takes for granted, in words."""
     changed: bool
     """Whether the trace has anything that the changes apply to."""
+
+    @property
+    def middle(self) -> pl.DataFrame:
+        """The row of the step with the median IL as recorded, as in `sweep`; none where no step."""
+        return median_step(self.frame, "recorded_ns")
 
     def plot(self, *, width: int = 600) -> Any:  # noqa: ANN401  a chart of altair
         """A chart of it: `skiptrace.plot.whatif`."""

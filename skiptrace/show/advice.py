@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import polars as pl
 
+from skiptrace.model.duration import duration
 from skiptrace.model.health import DOUBTFUL, weighty
-from skiptrace.show.text import duration, percent, shorten
+from skiptrace.show.text import percent, shorten
 from skiptrace.thresholds import BUSY, DOUBT_SHARE, LOST_SHARE
 
 ADVICE = {

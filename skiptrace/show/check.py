@@ -11,13 +11,16 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.summary import figures
+from skiptrace.measure.summary import figures, median_step
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import verdicts
+from skiptrace.show.text import printable
 
 VERDICTS = ("cpu", "gpu", "balanced")
 GRADES = ("doubtful", "usable", "good")
 """Worst first."""
+LEAST_GRADE = "usable"
+"""What a trace is held to where no grade is asked for: figures of a damaged one prove nothing."""
 
 
 class Figures(NamedTuple):
@@ -28,6 +31,7 @@ class Figures(NamedTuple):
     verdict: dict[str, Any]
     """The row of `boundedness` by trace."""
     grade: str
+    """With what it rests on, as `Trace.grade` has it."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,7 @@ def _median(name: str) -> Callable[[Figures], float | None]:
     """A figure of the median step by latency, the lower of an even count, as in a sweep."""
 
     def find(found: Figures) -> float | None:
-        steps = found.steps.sort("il_ns", maintain_order=True)
-        return None if steps.is_empty() else steps[name][(len(steps) - 1) // 2]
+        return next(iter(median_step(found.steps)[name]), None)
 
     return find
 
@@ -78,11 +81,13 @@ LIMITS: dict[str, Limit] = {
         "the number of kernel launches of the median step", "", _median("launches")
     ),
     "grade": Limit(
-        "the grade of the trace, or better", "", lambda found: found.grade, GRADES[1:]
+        "the grade of the trace, or better", "",
+        lambda found: found.grade.partition(":")[0], GRADES,
     ),
 }  # fmt: skip
 """Name of a limit -> what it bounds. The options of the command are made of these."""
 
+_ALLOWED = f"--grade {GRADES[0]} allows it"
 _NS = {"us": 1e3, "ms": 1e6}
 
 
@@ -105,12 +110,12 @@ def check(trace: Trace, limits: Mapping[str, float | str]) -> list[Held]:
     trace
         A trace or a window of one.
     limits
-        Name of `LIMITS` -> bound, in its unit.
+        Name of `LIMITS` -> bound, in its unit. Without ``grade``, a ``doubtful`` trace breaks it.
 
     Returns
     -------
     list of Held
-        One a limit, in the order of `LIMITS`.
+        One a limit, in the order of `LIMITS`; the grade, where not asked for, only if it is broken.
 
     Raises
     ------
@@ -122,8 +127,14 @@ def check(trace: Trace, limits: Mapping[str, float | str]) -> list[Held]:
     steps = figures(trace, "step", None, host_of(trace))
     verdict = verdicts(trace, steps, "trace", None).row(0, named=True)
     known = steps.filter(pl.col("il_ns").is_not_null())
-    found = Figures(known, verdict, trace.grade.partition(":")[0])
-    return [_held(name, LIMITS[name], limits[name], found) for name in LIMITS if name in limits]
+    found = Figures(known, verdict, trace.grade)
+    bounds = {"grade": LEAST_GRADE} | dict(limits)
+    held = [_held(name, LIMITS[name], bounds[name], found) for name in LIMITS if name in bounds]
+    return [
+        one if one.limit in limits else one._replace(sentence=f"{one.sentence} ({_ALLOWED})")
+        for one in held
+        if one.limit in limits or not one.held
+    ]
 
 
 def check_limits(limits: Mapping[str, float | str]) -> None:
@@ -149,15 +160,16 @@ def _held(name: str, limit: Limit, bound: float | str, found: Figures) -> Held:
         return Held(name, bound, None, held=False, sentence=f"{limit.what} cannot be told: {why}")
     if isinstance(value, str) or isinstance(bound, str):
         wanted = GRADES[GRADES.index(str(bound)) :] if name == "grade" else (bound,)
+        shown = found.grade if name == "grade" else value
         kept = value in wanted
         what, better = limit.what.partition(", ")[::2]
         asked = f"{bound} {better}".rstrip()
-        text = f"{what} is {value}, {'as asked' if kept else f'and not {asked}'}"
+        text = f"{what} is {shown}, {'as asked' if kept else f'and not {asked}'}"
         return Held(name, bound, value, held=kept, sentence=text)
     value = value / _NS[limit.unit] if limit.unit in _NS else value
     kept = value <= bound
-    shown, most = (_shown(v, limit.unit) for v in (value, bound))
-    text = f"{limit.what} is {shown}, " + (f"at most {most}" if kept else f"more than {most}")
+    now, most = (_shown(v, limit.unit) for v in (value, bound))
+    text = f"{limit.what} is {now}, " + (f"at most {most}" if kept else f"more than {most}")
     return Held(name, bound, value, held=kept, sentence=text)
 
 
@@ -167,11 +179,25 @@ def _shown(value: float, unit: str) -> str:
     return f"{value:,.6g} {unit.replace('us', 'µs')}" if unit else f"{value:,.12g}"
 
 
-def check_dict(source: str, found: list[Held]) -> dict[str, Any]:
-    """The decision as JSON types; bounds and values in the units of the limits' names."""
+def check_line(source: str, found: list[Held]) -> str:
+    """The decision on a trace in a line: all that was held to, or each limit that was broken."""
+    broken = [one.sentence for one in found if not one.held]
+    told = broken or [one.sentence for one in found]
+    return f"{printable(source)}: {'broken' if broken else 'held'}: {'; '.join(told)}"
+
+
+def check_dict(found: Mapping[str, list[Held]]) -> dict[str, Any]:
+    """The decisions by source as JSON types; bounds and values in the units of their limits."""
+    traces = [
+        {
+            "source": source,
+            "held": all(one.held for one in held),
+            "limits": [one._asdict() for one in held],
+        }
+        for source, held in found.items()
+    ]
     return {
         "schema": "skiptrace.check/1",
-        "source": source,
-        "held": all(one.held for one in found),
-        "limits": [one._asdict() for one in found],
+        "held": all(one["held"] for one in traces),
+        "traces": traces,
     }

@@ -9,12 +9,13 @@ import polars as pl
 
 from skiptrace.measure.doubt import check_trace
 from skiptrace.measure.summary import lead_ns
+from skiptrace.model.duration import duration
 from skiptrace.model.launches import Floor
 from skiptrace.model.trace import Trace
 from skiptrace.show.advice import ADVICE, TAKEN_OUT, advice_sentences
 from skiptrace.show.markdown import code, escaped, table
 from skiptrace.show.report import Report, build_report
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 ROWS = 6
 """Rows of a table or list; what is left out is counted."""

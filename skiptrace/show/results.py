@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from skiptrace.measure.fusion import Fusion
-from skiptrace.measure.summary import median_step
+from skiptrace.model.duration import duration
 from skiptrace.predict.compare_sweeps import Comparison
 from skiptrace.predict.sweep import Sweep
 from skiptrace.predict.whatif import WhatIf
-from skiptrace.show.text import duration, shorten
+from skiptrace.show.text import shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,11 +21,19 @@ END_WIDTH = 32
 """Characters of the names of a chain's first and last kernel."""
 
 
+_WHATIF_NAMES = {
+    "il_ns": "profiled_latency_ns",
+    "latency_share": "launching_share",
+    "error": "replay_error_share",
+}
+"""In words, and with a unit: what takes its place in a table for people."""
+
+
 def whatif_sentence(found: WhatIf) -> str:
     """What the change brings in the median step."""
     if found.frame.is_empty():
         return "No step has a latency to predict."
-    row = median_step(found.frame, "latency_ns").row(0, named=True)
+    row = found.middle.row(0, named=True)
     low, high = (duration(row[f"latency_{end}_ns"]) for end in ("low", "high"))
     then = {"cpu": "CPU-bound", "gpu": "GPU-bound"}.get(row["verdict"], "balanced")
     return (
@@ -55,7 +63,7 @@ def print_whatif(found: WhatIf, console: Console) -> None:
     else:
         for line in found.assumptions:
             console.print(Text(f"Assumed: {line}."))
-    print_frame(console, "Each step", found.frame, rows=20)
+    print_frame(console, "Each step", found.frame.rename(_WHATIF_NAMES), rows=20)
 
 
 def print_sweep(sweep: Sweep, console: Console) -> None:
@@ -70,6 +78,7 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
         "parameter", "verdict", "il_ns", "tklqt_per_launch_ns", "launches", "akd_ns",
         "device_share", "busy_share", "gpu_idle_ns", "cpu_busy_ns", "hdbi_share", "steps",
     )  # fmt: skip
+    shown = shown.rename({"il_ns": "latency_ns", "akd_ns": "kernel_mean_ns"})
     if shown["parameter"].dtype.is_float():
         shown = shown.with_columns(pl.col("parameter").cast(pl.String))
     if sweep.name not in shown.columns:

@@ -11,8 +11,9 @@ from skiptrace.measure.diff import CHANGES, Diff
 from skiptrace.measure.ranks import Ranks
 from skiptrace.measure.stragglers import stragglers
 from skiptrace.measure.summary import summary
+from skiptrace.model.duration import duration
 from skiptrace.predict.boundedness import boundedness
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,13 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skiptrace.model.duration import duration
 from skiptrace.show.advice import TAKEN_OUT
 from skiptrace.show.frames import print_table
 from skiptrace.show.report import Report
-from skiptrace.show.text import duration, percent, shorten
+from skiptrace.show.text import percent, shorten
 
 ROWS = 12
 """Rows of a table before it is cut, and says so."""
+
+CHANGE_WIDTH = 160
+"""Characters of a change: it wraps, since its end may say the most."""
 
 Cell = Callable[[Any], str]
 
@@ -74,7 +78,7 @@ def _changes(console: Console, found: pl.DataFrame) -> None:
         return
     found = found.with_columns(pl.col("change").replace(TAKEN_OUT))
     columns: dict[str, tuple[str, Cell]] = {
-        "change": ("change", _name(44)), "gain_share": ("gain", percent),
+        "change": ("change", _name(CHANGE_WIDTH)), "gain_share": ("gain", percent),
         "gain_ns": ("shorter by", duration), "op": ("where", _name(36)),
         "module": ("module", _name(28)), "python": ("Python", _name(36)),
     }  # fmt: skip

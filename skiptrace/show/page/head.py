@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from skiptrace.model.duration import duration
 from skiptrace.model.meta import Meta
 from skiptrace.model.schema.column import Column
 from skiptrace.model.schema.measured import SUMMARY
@@ -16,7 +17,7 @@ from skiptrace.show.advice import change_in_words
 from skiptrace.show.page.markup import Markup, Part, bar, element, join, name
 from skiptrace.show.page.table import LABELS
 from skiptrace.show.report import Report
-from skiptrace.show.text import cell, duration, label, percent
+from skiptrace.show.text import cell, label, percent
 
 TOP = 3
 """Changes that stand in the head; the others are in their table."""

@@ -149,10 +149,7 @@ def _tables(
 
 def _medians(answers: dict[str, WhatIf]) -> pl.DataFrame:
     """The median step of each answer."""
-    rows = [
-        median_step(found.frame, "latency_ns").with_columns(change=pl.lit(words))
-        for words, found in answers.items()
-    ]
+    rows = [found.middle.with_columns(change=pl.lit(words)) for words, found in answers.items()]
     return pl.concat(rows) if rows else pl.DataFrame()
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.idle_sums import idle_by
 from skiptrace.measure.tklqt import tklqt
+from skiptrace.model.duration import duration
 from skiptrace.model.schema.column import ACTIVITIES
 from skiptrace.model.trace import Trace
 from skiptrace.show.plots import palette
@@ -30,7 +31,7 @@ from skiptrace.show.plots.chart import (
     title,
     unit_for,
 )
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 BARS = 15
 """Bars of a chart; the rest is one more."""

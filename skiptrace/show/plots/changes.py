@@ -10,7 +10,7 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.diff import Diff
 from skiptrace.measure.fusion import Fusion
 from skiptrace.measure.fusion import fusion as find_fusion
-from skiptrace.measure.summary import median_step
+from skiptrace.model.duration import duration
 from skiptrace.model.trace import Trace
 from skiptrace.predict.whatif import WhatIf
 from skiptrace.show.plots import palette
@@ -32,7 +32,6 @@ from skiptrace.show.plots.chart import (
     title,
     unit_for,
 )
-from skiptrace.show.text import duration
 
 PARTS = 12
 """Bars of a waterfall; all other changes are one more."""
@@ -173,8 +172,7 @@ def whatif_rows(named: Mapping[str, WhatIf]) -> pl.DataFrame:
         given: object = one
         if not isinstance(given, WhatIf):
             raise UnknownKeyError.of(f"what-if of {name!r}", type(given).__name__, ["WhatIf"])
-        step = median_step(one.frame, "latency_ns")
-        frames.append(step.select(
+        frames.append(one.middle.select(
             "latency_ns", "before_ns", "speedup", "verdict", name=pl.lit(plain(name, 60)),
             low_ns="latency_low_ns", high_ns="latency_high_ns",
         ))  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from skiptrace.errors import SweepError, UnknownKeyError
+from skiptrace.model.duration import duration
 from skiptrace.predict.sweep import Sweep
 from skiptrace.predict.transition import Transition
 from skiptrace.show.plots import palette
@@ -27,7 +28,7 @@ from skiptrace.show.plots.chart import (
     title,
     unit_for,
 )
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 ABREAST = 3
 """Platforms in a row."""

@@ -11,6 +11,7 @@ from skiptrace.measure.queue_depth import QueueDepth
 from skiptrace.measure.queue_depth import queue_depth as measure_depth
 from skiptrace.measure.ranks import Ranks
 from skiptrace.measure.summary import summary
+from skiptrace.model.duration import duration
 from skiptrace.model.trace import Trace
 from skiptrace.show.plots import palette
 from skiptrace.show.plots.bins import edges_of, runs, weighted
@@ -27,7 +28,7 @@ from skiptrace.show.plots.chart import (
     title,
     unit_for,
 )
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 BINS = 250
 """Bins of time."""

@@ -10,6 +10,7 @@ from skiptrace.intervals import total
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.idle_gaps import gap_causes
+from skiptrace.model.duration import duration
 from skiptrace.model.steps import check_window
 from skiptrace.model.trace import Trace
 from skiptrace.predict.critical_path import path_frame
@@ -30,7 +31,7 @@ from skiptrace.show.plots.chart import (
     title,
     unit_for,
 )
-from skiptrace.show.text import duration, percent
+from skiptrace.show.text import percent
 
 EXACT = 1_000
 """Up to so many events are drawn one by one; more are binned."""
