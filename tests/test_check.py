@@ -58,8 +58,9 @@ def test_a_figure_is_held_at_its_bound_and_broken_below_it(name: str) -> None:
     assert LIMITS[name].what in below.sentence
 
 
-def test_verdicts_and_grades() -> None:
+def test_verdicts_grades_and_large_numbers() -> None:
     loaded = trace()
+    assert check(loaded, {"max_launches": 1234567})[0].sentence.endswith("at most 1,234,567")
     assert [check(loaded, {"verdict": v})[0].held for v in ("cpu", "gpu", "balanced")] == [
         True, False, False,
     ]  # fmt: skip

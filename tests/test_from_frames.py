@@ -125,6 +125,14 @@ def test_columns_that_may_be_missing_are_filled() -> None:
     assert "in no frame" not in trace.health.filter(kind="events")["meaning"].item()
 
 
+def test_rows_without_an_id_are_numbered_behind_all_others() -> None:
+    calls = pl.concat(
+        [pl.DataFrame(CALLS).with_columns(start_ns=pl.lit(at)) for at in (20, 21, 22)]
+    )
+    trace = sk.from_frames(ops=OPS | {"id": [2**32 - 2]}, calls=calls)
+    assert trace.calls["id"].to_list() == [2**32 - 1, 2**32, 2**32 + 1]
+
+
 def test_nothing_at_all_is_the_trace_of_no_events() -> None:
     made, loaded = sk.from_frames(), sk.load([])
     for name in LINKED:
@@ -229,7 +237,14 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "ids": (
         {"ops": OPS | {"id": [4]}, "calls": CALLS | {"id": [4]}}, ("id 4", "in ops, calls"),
     ),
-    "negative id": ({"ops": OPS | {"id": [-4]}}, ("ops= has -4 in column 'id'",)),
+    "negative id": ({"ops": OPS | {"id": [-4]}}, ("ops= has -4 in column 'id' (row 0)",)),
+    "no room behind an id": (
+        {"ops": OPS | {"id": [2**63 - 1]}, "calls": CALLS}, ("9223372036854775807 in column 'id'",),
+    ),
+    "step back": (
+        {"steps": pl.DataFrame({"name": ["s"], "start_ns": [5], "dur_ns": [-1]})},
+        ("steps= has -1 in column 'dur_ns' (row 0)",),
+    ),
     "no frame": ({"ops": 5}, ("ops= is no frame but a int", "Arrow")),
     "lazy": ({"ops": pl.LazyFrame(OPS)}, ("ops= is no frame but a LazyFrame",)),
     "ragged": ({"ops": OPS | {"pid": [1, 2]}}, ("ops= is no frame",)),

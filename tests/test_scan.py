@@ -237,7 +237,7 @@ def test_another_version_of_the_results_is_made_again(
 
 def broken(trace: sk.Trace) -> pl.DataFrame:
     if trace.work["dur_ns"][0] == 40_000:
-        raise ZeroDivisionError("of its own")
+        raise ZeroDivisionError("of its own \udcff")
     return kernel_sum(trace)
 
 
@@ -266,6 +266,22 @@ def test_corrupt_traces_and_measures_that_raise_are_rows(tmp_path: Path) -> None
     again = scan([folder, folder / "gone.json"], out, wanted, labels=LABELS)
     assert (again.measured, again.kept, again.failed) == (0, 2, 4)
     assert scan(folder, out, "summary", labels=LABELS).failed == 2  # broken is not wanted now
+
+
+def test_a_source_that_changes_while_it_is_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = write(tmp_path / "one.json", events()), tmp_path / "out"
+
+    def load(path: Path) -> sk.Trace:
+        os.utime(path, (1, 1))  # as by a copy of the same content over it
+        return sk.load(path)
+
+    monkeypatch.setattr("skiptrace.archive.sources.load", load)
+    (message,) = scan(source, out).archive.failures.collect()["message"]
+    assert "changed while" in message
+    monkeypatch.undo()
+    assert scan(source, out).measured == 1
 
 
 class Flaky:
@@ -346,9 +362,21 @@ def test_a_limit_of_time_holds_on_an_executor_of_ones_own(tmp_path: Path) -> Non
     assert "longer than the 0.5 s" in done.archive.failures.collect()["message"][0]
 
 
-def test_a_process_killed_while_it_waits_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_killed_as_it_starts_or_waits_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+    start = processes.Child
+
+    def unlucky() -> processes.Child:
+        started.append("one")
+        if len(started) == 1:
+            raise ArchiveError.no_worker()
+        return start()
+
+    monkeypatch.setattr(processes, "Child", unlucky)
     monkeypatch.setattr(processes, "_PROGRAM", processes._PROGRAM.replace(TASK, ""))  # for speed
-    with processes.Processes(1) as pool:
+    with processes.Processes(1, math.inf) as pool:
         first = pool.submit(os.getpid).result()
         (child,) = pool._all
         child.process.kill()

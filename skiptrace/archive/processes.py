@@ -51,7 +51,7 @@ class Child:
         WorkerError
             The process ended, or took longer than `seconds` and was ended.
         """
-        timer = threading.Timer(seconds or 0, self._end)
+        timer = threading.Timer(min(seconds or 0, threading.TIMEOUT_MAX), self._end)
         timer.daemon = True
         if seconds is not None:
             timer.start()
@@ -167,7 +167,10 @@ class Processes(Executor):
                     return child
                 self._all.discard(child)
                 child.close()
-        child = Child()
+        try:
+            child = Child()
+        except ArchiveError:  # killed as it started; unless none can start, the next one does
+            child = Child()
         self._all.add(child)
         if self._ended:  # while it started
             child.close()

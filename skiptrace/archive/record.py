@@ -15,7 +15,7 @@ Labels: TypeAlias = dict[str, int | str]
 
 _FILE = re.compile(r"[\w\-]+/[0-9a-f]{32}\.parquet\Z", re.ASCII)
 UNREAD = ""
-"""Identity of a failure to read the source at all: looked at again in every scan."""
+"""Identity of a failure to read the source, or to end with it: tried again in every scan."""
 
 
 class Table(NamedTuple):

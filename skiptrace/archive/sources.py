@@ -170,9 +170,17 @@ def load_source(source: str, content: Content, options: dict[str, Any]) -> Trace
     if is_url(source):
         return load(_Fetched(content.data or b"", source), **options)
     trace = load(local_path(source), **options)
-    if _stamp(source) != content.stamp:
+    if has_changed(source, content):
         raise ReadError.changing(source)
     return trace
+
+
+def has_changed(source: str, content: Content) -> bool:
+    """Whether a local source is no longer what was looked at."""
+    try:
+        return _stamp(source) != content.stamp
+    except OSError:
+        return True
 
 
 class _Fetched(io.BytesIO):

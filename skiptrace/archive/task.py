@@ -20,7 +20,7 @@ from skiptrace.archive.record import (
     digest,
     read_record,
 )
-from skiptrace.archive.sources import Content, content_of, load_source
+from skiptrace.archive.sources import Content, content_of, has_changed, load_source
 from skiptrace.archive.store import Store, store_at
 from skiptrace.errors import ArchiveError, ReadError, SkiptraceError, WorkerError
 from skiptrace.measure.ranks import rank_of
@@ -166,7 +166,8 @@ def _with_tables(
         trace = load_source(job.source, content, job.load)
         record = replace(record, **_said_of(trace))
     except _ANY as error:
-        return replace(record, failures=[_failure(None, "load", error)])
+        identity = UNREAD if has_changed(job.source, content) else "load"
+        return replace(record, failures=[_failure(None, identity, error)])
     made: dict[Wanted, tuple[bytes, list[list[str]]]] = {}
     for one in wanted:
         try:
@@ -237,7 +238,8 @@ def _failure(measure: str | None, identity: str, error: BaseException) -> Failur
 
 
 def _message(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = str(error).encode(errors="replace").decode()  # of a file's name, say
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _unread(job: Job, store: Store, before: Record | None, error: SkiptraceError) -> Outcome:

@@ -15,7 +15,11 @@ from skiptrace.errors import SkiptraceError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, or 2 where the trace or the call is at fault."""
+    """Run the command; returns the exit code.
+
+    0, or 1 where `check` finds a limit broken or `scan` a failure, or 2 where the trace or the call
+    is at fault.
+    """
     given, parser = sys.argv[1:] if argv is None else argv, _parser()
     if not given:
         parser.print_help(sys.stderr)

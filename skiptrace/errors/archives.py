@@ -84,7 +84,7 @@ class ArchiveError(SkiptraceError, ValueError):
         """No result can be written any more."""
         return cls(
             f"{out}: results cannot be written: {reason}. What was measured is kept: "
-            "see to it that there is room, and scan again to go on."
+            "see to it that one may write there and there is room, and scan again to go on."
         )
 
     @classmethod

@@ -12,7 +12,7 @@ import polars as pl
 from skiptrace.measure.latency_split import split_latency
 from skiptrace.measure.ops import self_times
 from skiptrace.measure.pairing import Pairs, call_paths, pair
-from skiptrace.measure.summary import summary
+from skiptrace.measure.summary import median_step, summary
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.later import later
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
@@ -139,9 +139,8 @@ class _Side:
 
 def _side(trace: Trace) -> _Side:
     steps = summary(trace)
-    known = steps.filter(pl.col("il_ns").is_not_null()).sort("il_ns", "start_ns")
-    if len(known):
-        chosen = known[(len(known) - 1) // 2]
+    chosen = middle = median_step(steps)
+    if len(middle):
         trace = trace.step(chosen["step"].item())
     else:
         chosen = steps.head(1) if len(steps) else summary(trace, by="trace")
@@ -161,7 +160,7 @@ def _side(trace: Trace) -> _Side:
 
     launches = trace.launches.sort("start_ns", "id")
     launches = placed(launches, launches["op"])
-    if len(known):
+    if len(middle):
         works = split_latency(trace, *chosen.select("start_ns", "il_ns").row(0))
     else:
         works = trace.work.sort("start_ns", "id").with_columns(

@@ -210,6 +210,12 @@ def lead_ns(trace: Trace, steps: pl.DataFrame) -> int:
     return total
 
 
+def median_step(steps: pl.DataFrame, latency: str = "il_ns") -> pl.DataFrame:
+    """The step with the median latency, the lower of an even count; no row where none has one."""
+    known = steps.filter(pl.col(latency).is_not_null()).sort(latency, maintain_order=True)
+    return known.slice((len(known) - 1) // 2, 1)
+
+
 def _cpu_busy(host: Host, frame: pl.DataFrame) -> pl.Series:
     """Per step: operators and calls of the launching threads of its process, less waits."""
     low = frame["first"].fill_null(0).to_numpy()

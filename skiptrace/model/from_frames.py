@@ -26,6 +26,8 @@ FrameLike: TypeAlias = Any
 _EVENTS = ("ops", "calls", "work", "annotations", "python", "overhead", "syncs")
 _NOT_NULL = ("id", "start_ns", "dur_ns", "pid", "tid", "kind", "device", "stream")
 _SYNCS = ("start_ns", "device", "stream", "correlation", "sync_kind")
+_HIGHEST = 2**62
+"""Of ids: those of rows without one come behind them."""
 _NO_SPAN = pl.DataFrame({"start_ns": [0], "end": [0]})
 
 
@@ -129,6 +131,9 @@ def checked(name: str, given: FrameLike | None) -> pl.DataFrame:
         if made[column].null_count():
             row = int(made[column].is_null().arg_max() or 0)
             raise FramesError.value(name, column, row, None, "every event has one")
+    if name == "steps" and (back := made["dur_ns"] < 0).any():
+        row = int(back.arg_max() or 0)
+        raise FramesError.value(name, "dur_ns", row, made["dur_ns"][row], "it ends too early")
     if {"start_ns", "dur_ns"} <= set(made.columns):
         beyond = made["start_ns"] > INT64[1] - made["dur_ns"].clip(0)
         if beyond.any():
@@ -182,14 +187,15 @@ def _numbered(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         raise FramesError.repeated(
             first, twice.filter(id=first)["frame"].unique(maintain_order=True)
         )
-    low = known["id"].min()
-    if low is not None and low < 0:  # type: ignore[operator]
-        frame, row = known.row(by_predicate=pl.col("id") == low, named=True)["frame"], 0
-        raise FramesError.value(frame, "id", row, low, "ids are 0 or more")
+    no_id = known.filter(~pl.col("id").is_between(0, _HIGHEST))
+    if len(no_id):
+        first, frame = no_id.row(0)
+        row = int((frames[frame]["id"] == first).arg_max() or 0)
+        raise FramesError.value(frame, "id", row, first, "ids are from 0 to 2 to the power of 62")
     following = 0 if known.is_empty() else int(known["id"].max()) + 1  # type: ignore[arg-type]
     numbered = {}
     for name, frame in frames.items():
-        place = pl.col("id").is_null().cum_sum() - 1
+        place = pl.col("id").is_null().cum_sum().cast(pl.Int64) - 1
         ids = pl.when(pl.col("id").is_null()).then(following + place).otherwise("id")
         following += frame["id"].null_count()
         filled = frame.with_columns(ids.cast(pl.Int64).alias("id"))

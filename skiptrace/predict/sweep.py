@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import polars as pl
 
 from skiptrace.errors import SweepError, TraceWarning
-from skiptrace.measure.summary import summary
+from skiptrace.measure.summary import median_step, summary
 from skiptrace.model.later import later
 from skiptrace.model.launches import Floor
 from skiptrace.model.load import load
@@ -230,11 +230,11 @@ def point(trace: Trace, floor: Floor | None) -> pl.DataFrame:
         ),
         on="step",
     )
-    judged = steps.filter(pl.col("il_ns").is_not_null()).sort("il_ns", maintain_order=True)
+    judged = steps.filter(pl.col("il_ns").is_not_null())
     spread = judged.select(
         steps=pl.len(), il_min_ns=pl.col("il_ns").min(), il_max_ns=pl.col("il_ns").max()
     )
-    row = judged[(len(judged) - 1) // 2] if len(judged) else steps.head(1)
+    row = median_step(steps) if len(judged) else steps.head(1)
     row = row.with_columns(
         tklqt_per_launch_ns=mean_of(pl.col("tklqt_ns"), pl.col("launches")),
         parameter=pl.lit(None),

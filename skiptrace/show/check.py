@@ -164,7 +164,7 @@ def _held(name: str, limit: Limit, bound: float | str, found: Figures) -> Held:
 def _shown(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.6g} %"
-    return f"{value:,.6g} {unit.replace('us', 'µs')}".rstrip()
+    return f"{value:,.6g} {unit.replace('us', 'µs')}" if unit else f"{value:,.12g}"
 
 
 def check_dict(source: str, found: list[Held]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import polars as pl
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.diff import Diff
 from skiptrace.measure.ranks import Ranks
-from skiptrace.measure.summary import figures
+from skiptrace.measure.summary import figures, median_step
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import verdicts
 from skiptrace.predict.doubts import unlinked_share
@@ -147,8 +147,8 @@ def ranks_html(ranks: Ranks) -> Iterator[str]:
     rows = []
     for rank, trace in list(ranks.traces.items())[:ROWS]:
         steps = figures(trace, "step", None, host_of(trace))
-        middle = _by_latency(steps, "il_ns")
-        row = middle[(len(middle) - 1) // 2] if len(middle) else steps.head(1)
+        middle = median_step(steps)
+        row = middle if len(middle) else steps.head(1)
         rows.append(row.select(
             pl.lit(rank, pl.Int64).alias("rank"), pl.lit(_name(trace.meta.source)).alias("file"),
             pl.lit(len(steps), pl.Int64).alias("steps"), *(pl.col(c) for c in _OF_RANK),

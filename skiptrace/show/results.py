@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from skiptrace.measure.fusion import Fusion
+from skiptrace.measure.summary import median_step
 from skiptrace.predict.compare_sweeps import Comparison
 from skiptrace.predict.sweep import Sweep
 from skiptrace.predict.whatif import WhatIf
@@ -24,7 +25,7 @@ def whatif_sentence(found: WhatIf) -> str:
     """What the change brings in the median step."""
     if found.frame.is_empty():
         return "No step has a latency to predict."
-    row = found.frame.sort("latency_ns")[(len(found.frame) - 1) // 2].row(0, named=True)
+    row = median_step(found.frame, "latency_ns").row(0, named=True)
     low, high = (duration(row[f"latency_{end}_ns"]) for end in ("low", "high"))
     then = {"cpu": "CPU-bound", "gpu": "GPU-bound"}.get(row["verdict"], "balanced")
     return (

@@ -10,6 +10,7 @@ import polars as pl
 
 from skiptrace.errors import TraceWarning
 from skiptrace.measure.ops import ops
+from skiptrace.measure.summary import median_step
 from skiptrace.measure.top_kernels import ranked
 from skiptrace.model.launches import Floor
 from skiptrace.model.schema import breakdowns, measured, predicted, recorded
@@ -63,8 +64,7 @@ def gather(trace: Trace, floor: Floor | None) -> Parts:
         "floor_ns",
     )  # fmt: skip
     steps = report.steps.join(judged, on="step", how="left", maintain_order="left")
-    known = steps.filter(pl.col("il_ns").is_not_null()).sort("il_ns", "start_ns")
-    step = known.row((len(known) - 1) // 2, named=True) if len(known) else None
+    step = next(median_step(steps).iter_rows(named=True), None)
     answers = _answers(trace)
     return Parts(trace, report, _tables(trace, report, steps, answers), step, answers, floor)
 
@@ -150,11 +150,8 @@ def _tables(
 def _medians(answers: dict[str, WhatIf]) -> pl.DataFrame:
     """The median step of each answer."""
     rows = [
-        found.frame.sort("latency_ns", maintain_order=True)[
-            (len(found.frame) - 1) // 2
-        ].with_columns(change=pl.lit(words))
+        median_step(found.frame, "latency_ns").with_columns(change=pl.lit(words))
         for words, found in answers.items()
-        if len(found.frame)
     ]
     return pl.concat(rows) if rows else pl.DataFrame()
 

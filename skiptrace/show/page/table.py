@@ -46,7 +46,6 @@ class Table:
     """Which columns are shown; those that are null in all rows are left out."""
     call: str
     """The call that gives the whole frame."""
-    note: str = ""
     rows: int = ROWS
     labels: dict[str, str] = field(default_factory=dict)
     """Other headings than `LABELS`."""
@@ -95,7 +94,6 @@ def draw(table: Table) -> Markup:
     return element(
         "section",
         element("div", element("h3", table.title), _filter(table, len(rows)), class_="over"),
-        element("p", table.note, class_="note") if table.note else None,
         element("div", grid, class_="scroll", tabindex="0", role="region", aria_label=table.title),
         _foot(table),
         class_="table",

@@ -10,6 +10,7 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.measure.diff import Diff
 from skiptrace.measure.fusion import Fusion
 from skiptrace.measure.fusion import fusion as find_fusion
+from skiptrace.measure.summary import median_step
 from skiptrace.model.trace import Trace
 from skiptrace.predict.whatif import WhatIf
 from skiptrace.show.plots import palette
@@ -167,19 +168,17 @@ def whatif(found: WhatIf | Mapping[str, WhatIf], *, width: int = WIDTH) -> Chart
 
 def whatif_rows(named: Mapping[str, WhatIf]) -> pl.DataFrame:
     """The median step of each prediction, the fastest first; what has no step is left out."""
-    rows = []
+    frames = []
     for name, one in named.items():
         given: object = one
         if not isinstance(given, WhatIf):
             raise UnknownKeyError.of(f"what-if of {name!r}", type(given).__name__, ["WhatIf"])
-        if len(one.frame):
-            step = one.frame.sort("latency_ns")[(len(one.frame) - 1) // 2].row(0, named=True)
-            rows.append((plain(name, 60), step["latency_ns"], step["latency_low_ns"],
-                         step["latency_high_ns"], step["before_ns"], step["speedup"],
-                         step["verdict"]))  # fmt: skip
-    schema = {"name": pl.String, "latency_ns": pl.Int64, "low_ns": pl.Int64, "high_ns": pl.Int64,
-              "before_ns": pl.Int64, "speedup": pl.Float64, "verdict": pl.String}  # fmt: skip
-    return pl.DataFrame(rows, schema=schema, orient="row").sort(-pl.col("speedup"), "name")
+        step = median_step(one.frame, "latency_ns")
+        frames.append(step.select(
+            "latency_ns", "before_ns", "speedup", "verdict", name=pl.lit(plain(name, 60)),
+            low_ns="latency_low_ns", high_ns="latency_high_ns",
+        ))  # fmt: skip
+    return pl.concat(frames).sort(-pl.col("speedup"), "name") if frames else pl.DataFrame()
 
 
 def diff(found: Diff, *, width: int = WIDTH) -> Chart:
