@@ -131,7 +131,8 @@ def test_doubtful_runs_and_those_without_figures_are_left_out(tmp_path: Path) ->
     assert set(latency(found)) == {"m_new_r0", "m_new_r1"}
     assert set(found.frame["repeats"]) == {2}
     assert found.left_out[str(paths["m_new_r2"])] == "no figures: no step has a latency"
-    with pytest.raises(ArchiveError, match=r"all of it is left out: .*m_old_r1.json \(doubtful"):
+    said = r"all of it is left out: .*m_old_r1.json \(doubtful.*doubtful=True keeps"
+    with pytest.raises(ArchiveError, match=said):
         sk.regressions(done.archive, "*_old_r1.json")
 
 
@@ -182,7 +183,7 @@ def test_the_diff_loads_as_the_scan_did(tmp_path: Path) -> None:
         ({"run": "1"}, None, ArchiveError, "run holds whole numbers, not '1'"),
         ({"commit": 1}, None, ArchiveError, "commit holds text, not 1"),
         ({"run": [1, 2]}, None, ArchiveError, r"run holds whole numbers, not \[1, 2\]"),
-        (pl.col("run") == "1", None, ArchiveError, r"cannot compare string with numeric [^:]*\. G"),
+        (pl.col("run") == "1", None, ArchiveError, r"(?s)^(?!.*(?:This error|plan)).*numeric"),
         (3, None, ArchiveError, "a int names no runs"),
         ({}, None, ArchiveError, "it names no label"),
         ({"commit": "old"}, ["modle"], UnknownKeyError, "Did you mean 'model'"),

@@ -148,7 +148,7 @@ def regressions(
     if left_out:
         TraceWarning.issue(
             f"{len(left_out)} of {len(traces)} runs are left out, {len(bases & {*left_out})} of "
-            f"them of the baseline: {_listed(left_out)}"
+            f"them of the baseline: {_listed(left_out)}."
         )
     long = _long(runs.filter(~pl.col("_base")), keys)
     center = _centers(_long(base, keys), keys)
@@ -194,7 +194,12 @@ def _listed(left_out: Mapping[str, str]) -> str:
     """The first few in a line."""
     shown = [f"{source} ({why})" for source, why in list(left_out.items())[:_LINES]]
     more = len(left_out) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    keep = any(is_doubtful(why) for why in left_out.values())
+    return (
+        ", ".join(shown)
+        + (f" and {more} more" if more else "")
+        + ("; doubtful=True keeps doubtful ones" if keep else "")
+    )
 
 
 def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
