@@ -115,7 +115,7 @@ def test_doubtful_runs_and_those_without_figures_are_left_out(tmp_path: Path) ->
     assert [Path(source).stem for source, _ in done.doubtful] == [
         "m_new_r1", "m_new_r2", "m_old_r1",
     ]  # fmt: skip
-    with pytest.warns(sk.TraceWarning, match=r"4 of 6 runs are left out, 1 of them of the base"):
+    with pytest.warns(sk.TraceWarning, match=r"3 of 6 runs are left out, 1 of them of the base"):
         found = sk.regressions(done.archive, {"commit": "old"}, by=[])
     assert {name: row["change"] for name, row in latency(found).items()} == {"m_new_r0": "same"}
     assert set(found.frame["repeats"]) == {1}
@@ -123,14 +123,14 @@ def test_doubtful_runs_and_those_without_figures_are_left_out(tmp_path: Path) ->
     assert list(left) == ["m_new_r1", "m_new_r2", "m_new_r3", "m_old_r1"]
     assert left["m_old_r1"].startswith("doubtful: truncated_json (1)")
     assert left["m_new_r2"].startswith("doubtful: no_device_work (1)")
-    assert left["m_new_r3"].startswith("no figures: ")
+    assert left["m_new_r3"].startswith("failed: ")
     assert repr(found).endswith("; 4 left out, see .left_out>")
 
-    with pytest.warns(sk.TraceWarning, match=r"2 of 6 runs are left out, 0 of them"):
+    with pytest.warns(sk.TraceWarning, match=r"1 of 6 runs are left out, 0 of them"):
         found = sk.regressions(done.archive, {"commit": "old"}, by=[], diffs=0, doubtful=True)
     assert set(latency(found)) == {"m_new_r0", "m_new_r1"}
     assert set(found.frame["repeats"]) == {2}
-    assert found.left_out[str(paths["m_new_r2"])] == "no figures: no step has a latency"
+    assert found.left_out[str(paths["m_new_r2"])] == "no step has a latency"
     said = r"all of it is left out: .*m_old_r1.json \(doubtful.*doubtful=True keeps"
     with pytest.raises(ArchiveError, match=said):
         sk.regressions(done.archive, "*_old_r1.json")

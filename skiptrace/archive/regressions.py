@@ -38,6 +38,7 @@ FIGURES = (
 
 _LINES = 3
 """Operators named beside the verdict of a diff, and runs in a message."""
+_FAILED = "failed: "
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,7 +115,7 @@ def regressions(
     Warns
     -----
     TraceWarning
-        Runs are left out.
+        Runs are left out that did not fail.
 
     Notes
     -----
@@ -145,10 +146,12 @@ def regressions(
         lost = {source: why for source, why in left_out.items() if source in bases}
         what = f"all of it is left out: {_listed(lost)}" if lost else "no run of the archive is it"
         raise ArchiveError.no_baseline(baseline, what)
-    if left_out:
+    # Of those that failed the scan has told.
+    told = {run: why for run, why in left_out.items() if not why.startswith(_FAILED)}
+    if told:
         TraceWarning.issue(
-            f"{len(left_out)} of {len(traces)} runs are left out, {len(bases & {*left_out})} of "
-            f"them of the baseline: {_listed(left_out)}."
+            f"{len(told)} of {len(traces)} runs are left out, {len(bases & {*told})} of "
+            f"them of the baseline: {_listed(told)}."
         )
     long = _long(runs.filter(~pl.col("_base")), keys)
     center = _centers(_long(base, keys), keys)
@@ -185,8 +188,8 @@ def _left_out(archive: Archive, measured: set[str], *, doubtful: bool) -> dict[s
             found[record.source] = str(record.grade)
         elif record.source not in measured:
             said = [f.message for f in record.failures if f.measure in {None, "summary"}]
-            reason = said[0].removeprefix(f"{record.source}: ") if said else "no step has a latency"
-            found[record.source] = f"no figures: {reason}"
+            reason = _FAILED + said[0].removeprefix(f"{record.source}: ") if said else ""
+            found[record.source] = reason or "no step has a latency"
     return found
 
 
