@@ -34,7 +34,9 @@ def results() -> dict[str, Any]:
         sk.predict_transition(trace_at(1), trace_at(16), parameters=(1, 16)),
         sk.queue_depth(trace),
         sk.load_ranks({0: trace, 3: loaded()}),
-        sk.Regressions(empty(REGRESSIONS), {"b.json": ("slower by 5 ms",)}),
+        sk.Regressions(
+            empty(REGRESSIONS), {"b.json": ("slower by 5 ms",)}, {"c.json": "doubtful: junk (1)"}
+        ),
         swept,
         swept.transition.tklqt,
         sk.tree(trace),

@@ -71,6 +71,13 @@ def test_a_damaged_trace_is_measured_and_named(
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("2 traces: 2 measured, 0 kept, 0 failed.")
     assert second.startswith(f"  {cut}: measured, but doubtful: ")
+    assert main(["scan", str(folder), "--out", out, "--labels", "*_b2_{what}.json", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    ((source, grade),) = said["doubtful"]
+    assert (source, grade.startswith("doubtful: ")) == (str(cut), True)
+    assert said["unlabeled"] == [str(cut)]
+    assert main(["scan", str(folder), "--out", out + "2", "--workers", "1", "--strict"]) == 1
+    assert sk.open_archive(out + "2").traces.collect()["failures"].to_list() == [1, 0]
 
 
 def test_labels_that_fit_no_path_are_told(
@@ -85,10 +92,13 @@ def test_labels_that_fit_no_path_are_told(
 def test_options_of_the_load_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skiptrace.archive.drive.Processes", Inline)
     folder, out = folder_of(tmp_path / "in", 1), str(tmp_path / "out")
-    options = ["--steps", "aten::mm", "--without", "overhead", "--workers", "1"]
+    window = ["--window", "0", "9000000"]
+    options = ["--steps", "aten::mm", "--without", "overhead", *window, "--workers", "1"]
     assert main(["scan", str(folder), "--out", out, *options]) == 0
     assert len(sk.open_archive(out)["summary"].collect()) == 6
-    assert sk.open_archive(out).records[0].load == {"steps": "aten::mm", "without": ["overhead"]}
+    assert sk.open_archive(out).records[0].load == {
+        "steps": "aten::mm", "window": [0, 9_000_000], "without": ["overhead"],
+    }  # fmt: skip
 
 
 def test_a_call_at_fault_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

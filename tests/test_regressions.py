@@ -95,6 +95,47 @@ def test_runs_are_compared_with_their_like(tmp_path: Path) -> None:
     assert unknown["value_ns"] == 200_000
 
 
+def cut(path: Path, left: float) -> None:
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * left)])
+
+
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
+def test_doubtful_runs_and_those_without_figures_are_left_out(tmp_path: Path) -> None:
+    names = ["m_old_r0", "m_old_r1", "m_new_r0", "m_new_r1", "m_new_r2", "m_new_r3"]
+    for name in names:
+        write(tmp_path / "in" / f"{name}.json", events(9))
+    paths = {name: tmp_path / "in" / f"{name}.json" for name in names}
+    cut(paths["m_old_r1"], 0.6)
+    cut(paths["m_new_r1"], 0.6)
+    host = [op("aten::mm", 0, 80), call("launch", 20, 5, 1), step(0, 0, 900)]
+    write(paths["m_new_r2"], host)
+    paths["m_new_r3"].write_text("no trace")
+    with ThreadPoolExecutor(1) as executor:
+        done = sk.scan(tmp_path / "in", out=tmp_path / "out", labels=LABELS, executor=executor)
+    assert [Path(source).stem for source, _ in done.doubtful] == [
+        "m_new_r1", "m_new_r2", "m_old_r1",
+    ]  # fmt: skip
+    with pytest.warns(sk.TraceWarning, match=r"3 of 6 runs are left out, 1 of them of the base"):
+        found = sk.regressions(done.archive, {"commit": "old"}, by=[])
+    assert {name: row["change"] for name, row in latency(found).items()} == {"m_new_r0": "same"}
+    assert set(found.frame["repeats"]) == {1}
+    left = {Path(source).stem: why for source, why in found.left_out.items()}
+    assert list(left) == ["m_new_r1", "m_new_r2", "m_new_r3", "m_old_r1"]
+    assert left["m_old_r1"].startswith("doubtful: truncated_json (1)")
+    assert left["m_new_r2"].startswith("doubtful: no_device_work (1)")
+    assert left["m_new_r3"].startswith("failed: ")
+    assert repr(found).endswith("; 4 left out, see .left_out>")
+
+    with pytest.warns(sk.TraceWarning, match=r"1 of 6 runs are left out, 0 of them"):
+        found = sk.regressions(done.archive, {"commit": "old"}, by=[], diffs=0, doubtful=True)
+    assert set(latency(found)) == {"m_new_r0", "m_new_r1"}
+    assert set(found.frame["repeats"]) == {2}
+    assert found.left_out[str(paths["m_new_r2"])] == "no step has a latency"
+    said = r"all of it is left out: .*m_old_r1.json \(doubtful.*doubtful=True keeps"
+    with pytest.raises(ArchiveError, match=said):
+        sk.regressions(done.archive, "*_old_r1.json")
+
+
 def test_labels_may_have_any_name(tmp_path: Path) -> None:
     runs = {"a_b_old": run(200), "a_b_new": run(800)}
     archive = archived(tmp_path, runs, labels="{base}_{latency}_{mean}.json")
@@ -139,6 +180,10 @@ def test_the_diff_loads_as_the_scan_did(tmp_path: Path) -> None:
         ("*_none_*", None, ArchiveError, "no run"),
         ({"comit": "old"}, None, UnknownKeyError, "Did you mean 'commit'"),
         (pl.col("nope") == 1, None, ArchiveError, "nope"),
+        ({"run": "1"}, None, ArchiveError, "run holds whole numbers, not '1'"),
+        ({"commit": 1}, None, ArchiveError, "commit holds text, not 1"),
+        ({"run": [1, 2]}, None, ArchiveError, r"run holds whole numbers, not \[1, 2\]"),
+        (pl.col("run") == "1", None, ArchiveError, r"(?s)^(?!.*(?:This error|plan)).*numeric"),
         (3, None, ArchiveError, "a int names no runs"),
         ({}, None, ArchiveError, "it names no label"),
         ({"commit": "old"}, ["modle"], UnknownKeyError, "Did you mean 'model'"),

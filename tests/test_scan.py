@@ -112,6 +112,22 @@ def test_sources_are_paths_globs_folders_and_saved_traces_each_once(tmp_path: Pa
     assert saved["il_ns"].to_list() == first["il_ns"].to_list()
 
 
+@pytest.mark.filterwarnings("ignore::skiptrace.TraceWarning")
+def test_what_is_doubtful_and_what_has_no_labels_is_told(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "in", 2)
+    other = write(folder / "other.json", events())
+    cut = folder / "gpt_b2_x.json"
+    cut.write_bytes(cut.read_bytes()[:-300])
+    for kept in (0, 3):  # measured now, or before
+        done = scan(folder, tmp_path / "out", labels=LABELS)
+        assert done.kept == kept
+        ((source, grade),) = done.doubtful
+        assert (source, done.unlabeled) == (str(cut), (str(other),))
+        traces = done.archive.traces.collect()
+        assert traces.filter(source=source)["grade"].to_list() == [grade]
+        assert repr(done).endswith(" 0 failed, 1 doubtful, 1 without labels>")
+
+
 def test_labels_that_are_no_numbers_everywhere_are_text(tmp_path: Path) -> None:
     for name in ("a_b1_x.json", "a_blarge_x.json", "a_b007_x.json", "other.json"):
         write(tmp_path / "in" / name, events())

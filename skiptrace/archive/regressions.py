@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -13,8 +14,15 @@ import polars as pl
 from skiptrace.archive.open_archive import Archive, open_archive
 from skiptrace.archive.record import Record
 from skiptrace.archive.sources import content_of, load_source
-from skiptrace.errors import ArchiveError, ReadError, SkiptraceError, UnknownKeyError
+from skiptrace.errors import (
+    ArchiveError,
+    ReadError,
+    SkiptraceError,
+    TraceWarning,
+    UnknownKeyError,
+)
 from skiptrace.measure.diff import diff
+from skiptrace.model.health import is_doubtful
 from skiptrace.model.schema.archived import REGRESSIONS
 from skiptrace.model.schema.column import conform
 from skiptrace.read.patterns import glob_regex
@@ -29,7 +37,8 @@ FIGURES = (
 """Figures of `summary` that are compared: more of any of them is worse."""
 
 _LINES = 3
-"""Operators named beside the verdict of a diff."""
+"""Operators named beside the verdict of a diff, and runs in a message."""
+_FAILED = "failed: "
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +49,8 @@ class Regressions:
     """A row a run and figure; labels stand behind ``source``."""
     reasons: Mapping[str, tuple[str, ...]]
     """Slower run -> the first lines of `diff` against the nearest run of its baseline."""
+    left_out: Mapping[str, str]
+    """Run of the archive that is in neither side -> why: it is doubtful, or has no figures."""
 
     @property
     def slower(self) -> pl.DataFrame:
@@ -53,9 +64,10 @@ class Regressions:
         latency = slower.filter(figure="il_ns").height
         unknown = self.frame.filter(change="unknown")["source"].n_unique()
         alone = f", {unknown} without a baseline" if unknown else ""
+        left = f"; {len(self.left_out)} left out, see .left_out" if self.left_out else ""
         return (
             f"<Regressions: {latency} of {runs} runs slower in latency, "
-            f"{slower['source'].n_unique()} in some figure{alone}>"
+            f"{slower['source'].n_unique()} in some figure{alone}{left}>"
         )
 
 
@@ -65,6 +77,7 @@ def regressions(
     *,
     by: Sequence[str] | None = None,
     diffs: int = 3,
+    doubtful: bool = False,
 ) -> Regressions:
     """Compare runs of an archive with those of a baseline, figure by figure.
 
@@ -82,18 +95,27 @@ def regressions(
     diffs
         For so many of the slower runs, those whose latency grew most, both traces are loaded
         again and compared with `diff`; 0 for none.
+    doubtful
+        Also compare runs, and with runs, whose ``grade`` is doubtful: a trace that was cut short
+        is faster than the run it is of.
 
     Returns
     -------
     Regressions
-        ``.frame``, ``.slower``, the rows that count, and ``.reasons``, lines of `diff`.
+        ``.frame``, ``.slower``, the rows that count, ``.reasons``, lines of `diff`, and
+        ``.left_out``, the runs that are in neither side.
 
     Raises
     ------
     ArchiveError
-        No table ``summary``, or no run of the baseline.
+        No table ``summary``, or no run of the baseline that can be compared with.
     UnknownKeyError
         A column that the archive does not have.
+
+    Warns
+    -----
+    TraceWarning
+        Runs are left out that did not fail.
 
     Notes
     -----
@@ -111,14 +133,26 @@ def regressions(
     traces = archive.traces.collect()
     chosen = _chosen(baseline, traces)
     keys = _keys(by, baseline, archive, traces)
-    runs = _median_steps(archive["summary"]).join(
+    medians = _median_steps(archive["summary"])
+    left_out = _left_out(archive, set(medians["source"]), doubtful=doubtful)
+    runs = medians.filter(~pl.col("source").is_in(list(left_out))).join(
         traces.with_columns(_base=chosen).select("source", "_base", *keys),
         on="source",
         maintain_order="left",
     )
     base = runs.filter("_base")
+    bases = set(traces.filter(chosen)["source"])
     if base.is_empty():
-        raise ArchiveError.no_baseline(baseline, "no run of the archive is one of it")
+        lost = {source: why for source, why in left_out.items() if source in bases}
+        what = f"all of it is left out: {_listed(lost)}" if lost else "no run of the archive is it"
+        raise ArchiveError.no_baseline(baseline, what)
+    # Of those that failed the scan has told.
+    told = {run: why for run, why in left_out.items() if not why.startswith(_FAILED)}
+    if told:
+        TraceWarning.issue(
+            f"{len(told)} of {len(traces)} runs are left out, {len(bases & {*told})} of "
+            f"them of the baseline: {_listed(told)}."
+        )
     long = _long(runs.filter(~pl.col("_base")), keys)
     center = _centers(_long(base, keys), keys)
     nearest = _nearest(base, center, keys)
@@ -143,7 +177,32 @@ def regressions(
     columns = [c.name for c in REGRESSIONS[1:]]
     named = frame.select("source").join(labels, on="source", how="left", maintain_order="left")
     frame = pl.concat([named, conform(frame, REGRESSIONS).select(columns)], how="horizontal")
-    return Regressions(frame, _reasons(archive, frame, diffs))
+    return Regressions(frame, _reasons(archive, frame, diffs), left_out)
+
+
+def _left_out(archive: Archive, measured: set[str], *, doubtful: bool) -> dict[str, str]:
+    """Runs that are not compared, and why."""
+    found = {}
+    for record in archive.records:
+        if is_doubtful(record.grade) and not doubtful:
+            found[record.source] = str(record.grade)
+        elif record.source not in measured:
+            said = [f.message for f in record.failures if f.measure in {None, "summary"}]
+            reason = _FAILED + said[0].removeprefix(f"{record.source}: ") if said else ""
+            found[record.source] = reason or "no step has a latency"
+    return found
+
+
+def _listed(left_out: Mapping[str, str]) -> str:
+    """The first few in a line."""
+    shown = [f"{source} ({why})" for source, why in list(left_out.items())[:_LINES]]
+    more = len(left_out) - len(shown)
+    keep = any(is_doubtful(why) for why in left_out.values())
+    return (
+        ", ".join(shown)
+        + (f" and {more} more" if more else "")
+        + ("; doubtful=True keeps doubtful ones" if keep else "")
+    )
 
 
 def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
@@ -156,8 +215,12 @@ def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
     if isinstance(baseline, Mapping):
         if not baseline:
             raise ArchiveError.no_baseline(baseline, "it names no label")
-        for name in baseline:
+        for name, value in baseline.items():
             _known(name, traces)
+            number = traces.schema[name].is_numeric()
+            if value is not None and not isinstance(value, Real if number else str):
+                holds = "whole numbers" if number else "text"
+                raise ArchiveError.no_baseline(baseline, f"{name} holds {holds}, not {value!r:.40}")
         wanted = [pl.col(name).eq_missing(pl.lit(value)) for name, value in baseline.items()]
         expression = pl.all_horizontal(pl.lit(True), *wanted)
     elif isinstance(baseline, pl.Expr):
@@ -167,7 +230,9 @@ def _chosen(baseline: Baseline, traces: pl.DataFrame) -> pl.Series:
     try:
         return traces.select(base=expression.fill_null(False))["base"].cast(pl.Boolean)  # noqa: FBT003
     except pl.exceptions.PolarsError as error:
-        raise ArchiveError.no_baseline(baseline, " ".join(str(error).split())) from error
+        # What follows the first paragraph is the plan of the query.
+        reason = " ".join(str(error).split("\n\n")[0].split())
+        raise ArchiveError.no_baseline(baseline, reason) from error
 
 
 def _keys(

@@ -16,6 +16,7 @@ from skiptrace.archive.sources import Sources, find_sources
 from skiptrace.archive.store import begin
 from skiptrace.archive.task import Job, Outcome
 from skiptrace.errors import ArchiveError, UnknownKeyError
+from skiptrace.model.health import is_doubtful
 from skiptrace.read.patterns import labels_of, named_regex
 
 _OPTIONS = ("steps", "without", "window", "repair")
@@ -41,12 +42,21 @@ class Scan:
     """Size of the sources that were measured, as they lie there."""
     unwritten: tuple[tuple[str, str], ...]
     """Source and reason of those that could not be written: the next scan measures them."""
+    doubtful: tuple[tuple[str, str], ...]
+    """Source and grade of those measured, now or before, whose figures may be wrong."""
+    unlabeled: tuple[str, ...]
+    """Of those without a failure the sources that do not fit the pattern of `labels`."""
 
     def __repr__(self) -> str:
-        lost = f", {len(self.unwritten)} not written" if self.unwritten else ""
+        further = (
+            (self.unwritten, "not written"),
+            (self.doubtful, "doubtful"),
+            (self.unlabeled, "without labels"),
+        )
+        more = "".join(f", {len(found)} {what}" for found, what in further if found)
         return (
             f"<Scan of {self.traces} traces into {self.out}: {self.measured} measured, "
-            f"{self.kept} kept, {self.failed} failed{lost}>"
+            f"{self.kept} kept, {self.failed} failed{more}>"
         )
 
     @property
@@ -140,6 +150,8 @@ def scan(  # noqa: PLR0913  one keyword for each option of a long run
 
     counts = {"measured": 0, "kept": 0, "failed": 0}
     unwritten: list[Outcome] = []
+    doubtful: list[tuple[str, str]] = []
+    unlabeled: list[str] = []
     size = in_a_row = 0
     with Driver(executor, timeout) as driver:
         for done, outcome in enumerate(driver.outcomes(jobs()), 1):
@@ -147,6 +159,10 @@ def scan(  # noqa: PLR0913  one keyword for each option of a long run
                 counts[outcome.state] += 1
                 size += outcome.bytes
                 in_a_row = 0
+                if outcome.grade is not None and is_doubtful(outcome.grade):
+                    doubtful.append((outcome.source, outcome.grade))
+                if fits and outcome.state != "failed" and not labels_of(outcome.source, fits):
+                    unlabeled.append(outcome.source)
             else:
                 unwritten.append(outcome)
                 in_a_row += 1
@@ -155,7 +171,10 @@ def scan(  # noqa: PLR0913  one keyword for each option of a long run
             if progress:
                 progress(done, len(found))
     lost = tuple(sorted((outcome.source, outcome.message) for outcome in unwritten))
-    return Scan(target, len(found), bytes=size, unwritten=lost, **counts)
+    return Scan(
+        target, len(found), bytes=size, unwritten=lost, doubtful=tuple(sorted(doubtful)),
+        unlabeled=tuple(sorted(unlabeled)), **counts,
+    )  # fmt: skip
 
 
 def _pattern(labels: str | None) -> Any:  # noqa: ANN401  a compiled pattern or None

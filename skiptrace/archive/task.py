@@ -63,6 +63,8 @@ class Outcome(NamedTuple):
     """Of the source, where it was measured."""
     message: str = ""
     """Why it is not written."""
+    grade: str | None = None
+    """Of the trace as it was measured, now or before."""
 
 
 def measure_trace(job: Job) -> Outcome:
@@ -108,11 +110,11 @@ def _measured(job: Job, store: Store) -> Outcome:
     record = _record(job, before, content)
     wanted = _missing(job, record)
     if not wanted and not any(f.identity == UNREAD for f in record.failures):
-        return Outcome(job.source, _state(job, record, "kept"))
+        return Outcome(job.source, _state(job, record, "kept"), grade=record.grade)
     record = _without(record, wanted)
     if not wanted:
         _commit(job, record, before, store)
-        return Outcome(job.source, _state(job, record, "kept"))
+        return Outcome(job.source, _state(job, record, "kept"), grade=record.grade)
     record = _with_tables(job, store, record, content, wanted)
     return _commit(job, record, before, store)
 
@@ -260,7 +262,8 @@ def _commit(job: Job, record: Record, before: Record | None, store: Store) -> Ou
     for table in before.tables.values() if before is not None else ():
         if table.file not in files:
             store.remove(table.file)
-    return Outcome(record.source, _state(job, record, "measured"), record.size or 0)
+    state = _state(job, record, "measured")
+    return Outcome(record.source, state, record.size or 0, grade=record.grade)
 
 
 def _with_others(record: Record, before: Record | None, now: Record | None) -> Record:

@@ -7,7 +7,7 @@ import time
 
 from skiptrace.archive.open_archive import open_archive
 from skiptrace.archive.scan import Scan, scan
-from skiptrace.cli.command import Commands, bar, write_json
+from skiptrace.cli.command import Commands, add_load_options, bar, load_options, write_json
 
 _SHOWN = 12
 """Failures that are printed; all of them are in the archive, and in the JSON."""
@@ -26,15 +26,12 @@ def add_to(commands: Commands) -> None:
     many.add_argument("--timeout", metavar="S", type=float, help="seconds that a trace may take")
     many.add_argument("--max-bytes", metavar="N", type=int, help="larger files are not read")
     many.add_argument("--retry", action="store_true", help="try again what failed before")
-    many.add_argument("--steps", metavar="PATTERN", help="what a step is, as for report")
-    many.add_argument(
-        "--without", metavar="CATEGORY", action="append", default=[],
-        help="a category to leave out, such as python_function; may be repeated",
-    )  # fmt: skip
+    add_load_options(many)
 
 
 def _scan(arguments: argparse.Namespace) -> int:
-    load = {"steps": arguments.steps, "without": arguments.without}
+    # What is as without the option is left out, so that archives of before are continued.
+    load = {k: v for k, v in load_options(arguments).items() if v not in (None, [], True)}
     began = time.monotonic()
     with bar(shown=True) as update:
 
@@ -52,7 +49,7 @@ def _scan(arguments: argparse.Namespace) -> int:
             timeout=arguments.timeout,
             max_bytes=arguments.max_bytes,
             retry=arguments.retry,
-            load={name: value for name, value in load.items() if value},
+            load=load,
             progress=progress,
         )
     if arguments.json:
@@ -71,6 +68,8 @@ def _as_dict(found: Scan) -> dict[str, object]:
         "kept": found.kept,
         "failed": found.failed,
         "unwritten": [list(one) for one in found.unwritten],
+        "doubtful": [list(one) for one in found.doubtful],
+        "unlabeled": list(found.unlabeled),
         "failures": open_archive(found.out).failures.collect().to_dicts() if found.failed else [],
     }
 
@@ -84,12 +83,11 @@ def _print(found: Scan, labels: str | None) -> None:
         for source, measure, message in rows.select("source", "measure", "message").rows():
             text = message.removeprefix(f"{source}: ")
             lines.append(f"{source}: {f'{measure}: ' if measure else ''}{text}")
-    archive = open_archive(found.out)
-    if labels and not archive.labels:
-        print(f"  no path fits the labels {labels!r}: no columns are made of them")
-    for source, grade in archive.traces.select("source", "grade").collect().rows():
-        if grade and grade.startswith("doubtful"):
-            lines.append(f"{source}: measured, but {grade}")
+    if found.unlabeled:
+        alone = len(found.unlabeled) == found.measured + found.kept
+        what = "no path fits" if alone else f"{len(found.unlabeled):,} paths do not fit"
+        print(f"  {what} the labels {labels!r}: {found.unlabeled[0]} has no columns of them")
+    lines += [f"{source}: measured, but {grade}" for source, grade in found.doubtful]
     for line in lines[:_SHOWN]:
         print(f"  {line}")
     if len(lines) > _SHOWN:

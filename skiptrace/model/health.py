@@ -194,6 +194,11 @@ def grade_of(health: pl.DataFrame) -> str:
     return f"{grade}: {', '.join(worst)}{more}"
 
 
+def is_doubtful(grade: str | None) -> bool:
+    """Whether that is a grade of `grade_of` below ``usable``."""
+    return grade is not None and grade.startswith("doubtful")
+
+
 class _Row(NamedTuple):
     kind: str
     severity: str
