@@ -29,9 +29,10 @@ from skiptrace.read.source import Progress, Source
 
 BLOCK = 1 << 22
 """Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
-_LARGEST = 1 << 24
-_SHARE = 32
-"""Of what was read a block is this part, where that is more than `BLOCK`, up to the largest."""
+_LONG = 1 << 28
+"""Behind so many bytes blocks are larger, since the columns held by then are far larger still."""
+_LARGE = 1 << 24
+"""Such blocks are parsed by two threads: in smaller ones they hand Python's lock to and fro."""
 
 PADDING = b" " * MARGIN
 """Stands behind the events of a chunk, so that they can be looked at eight bytes at a time."""
@@ -176,11 +177,12 @@ def _in_blocks(
         faults.extend(found)
 
     rest, rest_at = b"", first
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(workers) as several:
         for chunk, at, is_last in _chunks(data[first:], first, blocks, layout):
             if is_last:
                 rest, rest_at = chunk, at
             else:
+                pool = several if at >= _LONG else one
                 waiting.append(pool.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
             if len(waiting) > workers:  # bounds how much is in memory
                 take()
@@ -202,7 +204,7 @@ def _in_blocks(
 
 
 def _workers() -> int:
-    """Threads that parse, beside the one that reads and unpacks.
+    """Threads that parse large blocks, beside the one that reads and unpacks.
 
     Of three that hand Python's lock to and fro one would wait. Without such a lock, a core each.
     """
@@ -246,15 +248,15 @@ def _chunks(
 ) -> Iterator[tuple[bytes, int, bool]]:
     """Whole events without what separates the chunks, and where they start; last what remains.
 
-    Behind the events of a chunk there is `PADDING`: each is copied once. Chunks grow with what was
-    read: larger ones are quicker, and still a small part of the columns held by then.
+    Behind the events of a chunk there is `PADDING`: each is copied once. Chunks behind `_LONG`
+    are larger.
     """
     separator, between = layout.separator, len(layout.between)
     less = len(separator) - 1
     waiting: list[bytes] = []  # what is in no chunk yet, without a separator
     edge = b""  # where that ends: a separator may lie across the border
     for more in blocks:
-        more_wanted = sum(map(len, waiting)) + len(data) < min(at // _SHARE, _LARGEST)
+        more_wanted = sum(map(len, waiting)) + len(data) < (_LARGE if at >= _LONG else 0)
         cut = -1 if more_wanted else data.rfind(separator)
         if cut < 0 and not more_wanted and separator in edge + data[:less]:
             data = b"".join((*waiting, data))
