@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
-settings.register_profile("skiptrace", deadline=None)
+settings.register_profile(
+    "skiptrace", deadline=None, max_examples=int(os.environ.get("SKIPTRACE_EXAMPLES", "60"))
+)
 settings.load_profile("skiptrace")
