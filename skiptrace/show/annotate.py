@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import uuid
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ from skiptrace.model.trace import Trace
 from skiptrace.read.source import Source
 from skiptrace.read.splice import find_ending, with_more
 from skiptrace.show.tracks import tracks
+from skiptrace.show.whole_file import written_whole
 
 _LEVEL = 4
 """Of gzip: nearly as small as 9 for such text, in a third of the time."""
@@ -60,14 +60,8 @@ def annotate(trace: Trace, path: str | os.PathLike[str]) -> Path:
     if ending is None:
         raise SaveError.damaged_source(source.name)
     added = tracks(trace, has_arrows=ending.has_arrows)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
+    with written_whole(target) as partial:
         _write(partial, target.suffix.lower(), with_more(source, ending.at, added))
-        partial.replace(target)
-    except OSError as error:
-        raise SaveError.cannot_write(str(target), error.strerror or str(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from skiptrace.read.source import Source
 from skiptrace.show.page.one import one_page
 from skiptrace.show.page.several import several_page
 from skiptrace.show.text import printable
+from skiptrace.show.whole_file import written_whole
 
 
 def report(
@@ -62,14 +62,8 @@ def report(
         _keep_source(one, target)
     many = len(traces) > 1
     page = several_page(traces, floor) if many else one_page(next(iter(traces.values())), floor)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
+    with written_whole(target) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
-        partial.replace(target)
-    except OSError as error:
-        raise SaveError.cannot_write(str(target), error.strerror or str(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 
