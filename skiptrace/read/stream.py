@@ -167,7 +167,6 @@ def _in_blocks(
     if first is None or layout is None:
         raise UnfitError
     of_bytes, mendable = way.of_layout(layout), repair and layout.is_clear
-    workers = _workers()
     parts: list[T] = []
     waiting: deque[Future[tuple[T, list[Fault]]]] = deque()
 
@@ -177,14 +176,15 @@ def _in_blocks(
         faults.extend(found)
 
     rest, rest_at = b"", first
-    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(workers) as several:
+    few, many = (_threads(large=large) for large in (False, True))
+    with ThreadPoolExecutor(few) as for_small, ThreadPoolExecutor(many) as for_large:
         for chunk, at, is_last in _chunks(data[first:], first, blocks, layout):
             if is_last:
                 rest, rest_at = chunk, at
             else:
-                pool = several if at >= _LONG else one
+                pool = for_large if at >= _LONG else for_small
                 waiting.append(pool.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
-            if len(waiting) > workers:  # bounds how much is in memory
+            if len(waiting) > many:  # bounds how much is in memory
                 take()
         while waiting:
             take()
@@ -203,14 +203,14 @@ def _in_blocks(
     return Read([*parts, way.of_events(events)], header, faults)
 
 
-def _workers() -> int:
-    """Threads that parse large blocks, beside the one that reads and unpacks.
+def _threads(*, large: bool) -> int:
+    """Threads that parse blocks of 4 MiB or large ones, beside the one that reads and unpacks.
 
-    Of three that hand Python's lock to and fro one would wait. Without such a lock, a core each.
+    More would hand Python's lock to and fro. Without such a lock, a core each.
     """
     has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
     cores = os.cpu_count() or 1
-    return min(cores, 2) if has_lock else cores
+    return min(cores, 2 if large else 1) if has_lock else cores
 
 
 def _one(
