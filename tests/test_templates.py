@@ -58,8 +58,8 @@ def agree(events: list[str]) -> list[int]:
     assert fast.frame(columns).equals(slow.frame(columns))
     assert (fast.events, fast.found, fast.not_rows) == (slow.events, slow.found, slow.not_rows)
     padded = text + b" " * MARGIN
-    start, end = layout.borders(padded, len(text))
-    return [len(match.events) for match in reader._templates.match(padded, start, end)[0]]
+    matches, _ = reader._templates.match(padded, layout.borders(padded, len(text)))
+    return [len(match.events) for match in matches]
 
 
 GRID = (

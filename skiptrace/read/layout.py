@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,16 +52,38 @@ class Layout:
         is_flat = b"\n" in self.opening and self.between.endswith(b"\n")
         return b"\n" in self.separator and not is_flat
 
-    def borders(self, text: bytes, size: int) -> tuple[Ints, Ints]:
-        """Where the events of a text of that size, which begins with one, start and end."""
+    def borders(self, text: bytes, size: int) -> Borders:
+        """The borders of the events of a text of that size, which begins with one."""
         words, codes = words_of(text), np.frombuffer(text, np.uint8, size)
-        start = np.flatnonzero(codes == _BRACE)[1:]
-        before = self.separator[: len(self.between) + 1]
-        start = start[start >= len(before)]
-        start = start[are(words, start, self.opening)]
-        start = start[are(words, start - len(before), before)]
-        start = np.concatenate(([0], start))
-        return start, np.append(start[1:] - len(self.between), size)
+        # A brace there always is. Line breaks are the better mark: the next one is near, too.
+        mark = b"\n" if b"\n" in self.between else b"{"
+        marks = np.flatnonzero(codes == ord(mark))
+        before = self.separator.index(mark)
+        distance = self.separator.find(mark, before + 1) - before
+        found = np.arange(len(marks))
+        if distance > 0:
+            found = np.flatnonzero(np.diff(marks) == distance)
+        at = marks - before
+        found = found[at[found] >= 0]
+        for begin in range(0, len(self.separator), 8):
+            found = found[are(words, at[found] + begin, self.separator[begin : begin + 8])]
+        end = at[found] + 1
+        start = np.concatenate(([0], end + len(self.between)))
+        if mark == b"{":
+            return Borders(start, np.append(end, size), marks[:0], marks[:0])
+        first = np.concatenate(([0], found + self.between.count(mark)))
+        return Borders(start, np.append(end, size), marks, first)
+
+
+class Borders(NamedTuple):
+    """Where the events of a text are."""
+
+    start: Ints
+    end: Ints
+    breaks: Ints
+    """Where the text has line breaks; none where there are none between events."""
+    first_break: Ints
+    """Per event the place in `breaks` of the first behind its start."""
 
 
 def are(words: Words, places: Ints, literal: bytes) -> Bools:

@@ -7,13 +7,13 @@ import numpy as np
 from skiptrace.intervals import Ints
 from skiptrace.read.digits import Words
 
-_SIZE = 32
-"""Bytes looked at together."""
+_SHORT, _LONG = 32, 128
+"""Bytes looked at together, of texts that are shorter than the larger, and of the others."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio, made odd: multiplying by it spreads bits."""
-_WEIGHTS = _ODD * np.arange(1, _SIZE // 4, 2, dtype=np.uint64)
+_WEIGHTS = _ODD * np.arange(1, _LONG // 4, 2, dtype=np.uint64)
 _TABLE_BITS = 13
-_MASKS = (np.tri(_SIZE + 1, _SIZE, -1, dtype=np.uint8) * np.uint8(255)).view("<u8")
+_MASKS = (np.tri(_SHORT + 1, _SHORT, -1, dtype=np.uint8) * np.uint8(255)).view("<u8")
 """Of so many bytes, those that count."""
 
 
@@ -24,48 +24,46 @@ def distinct_at(text: bytes, start: Ints, length: Ints) -> tuple[Ints, list[byte
     """
     if not len(start):
         return start, []
-    strings = np.ndarray((len(text) - _SIZE + 1,), f"V{_SIZE}", text, 0, (1,))
     mixed = length.astype(np.uint64) * _ODD
-    pieces: list[tuple[Ints | slice, list[Words]]] = []
-    rows: Ints | slice = slice(None)
-    at, left = start, length
-    while len(at):
-        piece = strings[at].view("<u8").reshape(len(at), -1)
-        words = [np.ascontiguousarray(column) for column in piece.T]
-        short = np.flatnonzero(left < _SIZE)
-        if len(short):  # only of the first piece: later ones reach back
-            masks = _MASKS[left[short]]
-            for i, word in enumerate(words):
-                word[short] &= masks[:, i]
-        pieces.append((rows, words))
-        hashed = words[0] * _WEIGHTS[0]
-        for word, weight in zip(words[1:], _WEIGHTS[1:], strict=True):
-            hashed ^= word * weight
-        # The high bits of a product depend on all bits, its low ones on few.
-        hashed ^= hashed >> np.uint64(32)
-        mixed[rows] = (mixed[rows] ^ hashed) * _ODD
-        longer = np.flatnonzero(left > _SIZE)
-        rows = longer if isinstance(rows, slice) else rows[longer]
-        left = left[longer] - _SIZE
-        at = at[longer] + np.minimum(left, _SIZE)
-        left = np.maximum(left, _SIZE)
+    pieces: list[tuple[Ints, Words]] = []
+    is_long = length >= _LONG
+    for size, rows in ((_SHORT, np.flatnonzero(~is_long)), (_LONG, np.flatnonzero(is_long))):
+        at, left = start[rows], length[rows]
+        while len(rows):
+            strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
+            words = strings[at].view("<u8").reshape(len(at), -1)
+            if left.min() < size:  # only of the first piece: later ones reach back
+                words &= _MASKS[np.minimum(left, size)]
+            pieces.append((rows, words))
+            hashed = _hashed(words)
+            # The high bits of a product depend on all bits, its low ones on few.
+            hashed ^= hashed >> np.uint64(32)
+            mixed[rows] = (mixed[rows] ^ hashed) * _ODD
+            longer = np.flatnonzero(left > size)
+            rows, left = rows[longer], left[longer] - size
+            at = at[longer] + np.minimum(left, size)
+            left = np.maximum(left, size)
     first, code = _distinct(mixed)
-    same = first[code]
-    equal = length == length[same]
-    place = np.arange(len(start))
-    for rows, words in pieces if equal.all() else []:
-        theirs = same
-        if not isinstance(rows, slice):
-            place[rows] = np.arange(len(rows))
-            theirs = place[same[rows]]
-        differs = words[0] ^ words[0][theirs]
-        for word in words[1:]:
-            differs |= word ^ word[theirs]
-        equal[rows] &= differs == 0
-    if not equal.all():  # two strings of one hash: no shortcut then
+    same, place = first[code], np.arange(len(start))
+    equal = np.array_equal(length, length[same])
+    for rows, words in pieces if equal else []:
+        place[rows] = np.arange(len(rows))
+        equal = equal and np.array_equal(words, words[place[same[rows]]])
+    if not equal:  # two strings of one hash: no shortcut then
         first, code = np.arange(len(start)), np.arange(len(start))
     begin, end = start[first].tolist(), (start + length)[first].tolist()
     return code, [text[a:b] for a, b in zip(begin, end, strict=True)]
+
+
+def _hashed(words: Words) -> Words:
+    """Of each row a hash. Few columns are faster taken one by one."""
+    count = words.shape[1]
+    if count > _SHORT // 8:
+        return np.asarray(words @ _WEIGHTS[:count])
+    hashed = words[:, 0] * _WEIGHTS[0]
+    for i in range(1, count):
+        hashed ^= words[:, i] * _WEIGHTS[i]
+    return np.asarray(hashed)
 
 
 def _distinct(mixed: Words) -> tuple[Ints, Ints]:

@@ -12,7 +12,6 @@ import numpy as np
 from skiptrace.read.decode import is_list, loads, no_gc
 from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import Layout
-from skiptrace.read.names import distinct_at
 from skiptrace.read.rows import ASKED_FOR, TIMED, Part, from_decoded, merged
 from skiptrace.read.templates import Match, Templates
 
@@ -35,11 +34,12 @@ class Reader:
         orjson.JSONDecodeError
             They are no JSON.
         """
-        start, end = self.layout.borders(text, len(text) - MARGIN)
-        matches, left = self._templates.match(text, start, end)
+        borders = self.layout.borders(text, len(text) - MARGIN)
+        start, end = borders.start, borders.end
+        matches, left = self._templates.match(text, borders)
         if len(left) == len(start):
             return _general(text)
-        part = _matched(text, len(start), matches)
+        part = _matched(len(start), matches)
         if len(left):
             spans = zip(start[left].tolist(), end[left].tolist(), strict=True)
             pieces = [text[a:b] for a, b in spans]
@@ -58,7 +58,7 @@ def _general(events: bytes) -> Part:
         return from_decoded(loads(b"[" + events + b"]"))
 
 
-def _matched(text: bytes, events: int, matches: list[Match]) -> Part:
+def _matched(events: int, matches: list[Match]) -> Part:
     """The rows of matched events."""
     slot = np.full(events, -1, np.int64)
     phases = np.zeros(events, np.uint8)
@@ -77,9 +77,8 @@ def _matched(text: bytes, events: int, matches: list[Match]) -> Part:
     part = Part(events, ids, phases[ids], phases=counts)
     cats = list(dict.fromkeys(m.template.cat for m in timed if m.template.cat is not None))
     cat = np.full(len(ids), -1, np.int64)
-    at, length = (
-        {c: np.full(len(ids), -1, np.int64) for m in timed for c in m.texts} for _ in range(2)
-    )
+    codes = {c: np.full(len(ids), -1, np.int32) for m in timed for c in m.texts}
+    texts: dict[str, dict[str, int]] = {column: {} for column in codes}
     for match in timed:
         rows = slot[match.events]
         if match.template.cat is not None:
@@ -90,16 +89,13 @@ def _matched(text: bytes, events: int, matches: list[Match]) -> Part:
                 column, (np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_))
             )
             filled[rows], valid[rows] = values, True
-        for column, (start, size) in match.texts.items():
-            at[column][rows], length[column][rows] = start, size
+        for column, (code, found) in match.texts.items():
+            known = texts[column]
+            places = np.array([known.setdefault(text, len(known)) for text in found], np.int32)
+            codes[column][rows] = places[code]
     part.put_text("cat", cat, cats)
-    for column, start in at.items():
-        there = np.flatnonzero(start >= 0)
-        codes, texts = distinct_at(text, start[there], length[column][there])
-        filled = np.full(len(ids), -1, np.int64)
-        filled[there] = codes
-        # A template takes plain ASCII alone: no escapes, no control characters.
-        part.put_text(column, filled, [inside.decode("ascii") for inside in texts])
+    for column, places in codes.items():
+        part.put_text(column, places, texts[column])
     part.mentions = _mentions(matches) | ASKED_FOR.intersection(part.texts)
     return part
 

@@ -76,7 +76,7 @@ class Selection:
         """
         words, codes = words_of(text), np.frombuffer(text, np.uint8)
         length = len(text) - MARGIN
-        start, _ = layout.borders(text, length)
+        start = layout.borders(text, length).start
         size = np.diff(start, append=length + len(layout.between))
         wanted = np.ones(len(start), np.bool_)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 import orjson
@@ -124,6 +125,18 @@ class Template:
     """Columns whose number stands in a literal, and that number."""
     rest: Rest | None = None
     """What follows; None where the parts are all there is."""
+
+    @cached_property
+    def breaks(self) -> dict[int, tuple[int, int]]:
+        """Of the places of texts with a line break in what follows: how many line breaks stand
+        before them, and how many bytes between them and the next."""
+        found, before = {}, 0
+        for place, (part, then) in enumerate(pairwise(self.parts)):
+            if isinstance(part, bytes):
+                before += part.count(b"\n")
+            elif isinstance(then, bytes) and part.kind == "text" and b"\n" in then:
+                found[place] = before, then.index(b"\n")
+        return found
 
     @cached_property
     def mentions(self) -> frozenset[str]:

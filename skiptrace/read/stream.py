@@ -160,7 +160,8 @@ def _in_blocks(
     source: Source, way: Way[T], progress: Progress | None, block: int, *, repair: bool
 ) -> Read[T]:
     faults: list[Fault] = []
-    blocks = source.blocks(block, progress, faults if repair else None)
+    told: deque[tuple[str, float]] = deque()
+    blocks = source.blocks(block, lambda *share: told.append(share), faults if repair else None)
     data = next(blocks, b"")
     first = first_event(data)
     layout = find_layout(data, first) if first is not None else None
@@ -177,13 +178,18 @@ def _in_blocks(
 
     rest, rest_at = b"", first
     few, many = (_threads(large=large) for large in (False, True))
-    with ThreadPoolExecutor(few) as for_small, ThreadPoolExecutor(many) as for_large:
-        for chunk, at, is_last in _chunks(data[first:], first, blocks, layout):
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(many) as parsers:
+        for chunk, at, is_last in _ahead(_chunks(data[first:], first, blocks, layout), reader):
+            while progress and told:
+                progress(*told.popleft())
             if is_last:
                 rest, rest_at = chunk, at
+            elif at < _LONG and few == 1:
+                part, found = _one(way, of_bytes, chunk, at, mendable=mendable)
+                parts.append(part)
+                faults.extend(found)
             else:
-                pool = for_large if at >= _LONG else for_small
-                waiting.append(pool.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
+                waiting.append(parsers.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
             if len(waiting) > many:  # bounds how much is in memory
                 take()
         while waiting:
@@ -201,6 +207,14 @@ def _in_blocks(
             fault.offset += rest_at - first if fault.offset >= first else 0
         faults += mended.faults
     return Read([*parts, way.of_events(events)], header, faults)
+
+
+def _ahead(items: Iterator[V], reader: ThreadPoolExecutor) -> Iterator[V]:
+    """The items, of which the next is made by the reader meanwhile."""
+    coming = reader.submit(next, items, None)
+    while (item := coming.result()) is not None:
+        coming = reader.submit(next, items, None)
+        yield item
 
 
 def _threads(*, large: bool) -> int:

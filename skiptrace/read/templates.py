@@ -6,6 +6,7 @@ where the template says.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,9 @@ from skiptrace.read.digits import (
     thousandths,
     words_of,
 )
+from skiptrace.read.layout import Borders
 from skiptrace.read.names import distinct_at
-from skiptrace.read.shapes import Rest, Template, learn
+from skiptrace.read.shapes import Field, Rest, Template, learn
 
 _FEW = 8
 """So few events, or a fiftieth of a block, are not worth a template."""
@@ -35,9 +37,13 @@ _IN_VAIN = 16
 """After so many tries in vain a file is not learned from any more."""
 _MOST = 0.75
 """Share of the events of a shape that its narrow template has to fit, to be worth trying first."""
+_FEWER = 200
+"""Less than one in so many events of a block are not worth trying templates that are known."""
 _OTHERS = 8
 """Events that one to be learned is compared with at most."""
 _QUOTE, _BACKSLASH, _SPACE, _TILDE = np.frombuffer(b'"\\ ~', np.uint8)
+_PLAIN = re.compile(rb"[ !#-\[\]-~]*")
+"""A text without escapes, of ASCII characters."""
 _WINDOWS = (32, 96, 384, 1536, 2048)
 """Bytes of a text looked at, one after another; longer texts are left to the other readers."""
 
@@ -49,8 +55,8 @@ class Match:
     template: Template
     events: Ints
     numbers: dict[str, Ints]
-    texts: dict[str, tuple[Ints, Ints]]
-    """Column -> where they start, and how long they are."""
+    texts: dict[str, tuple[Ints, list[str]]]
+    """Column -> places in a list, and the list."""
 
 
 class Templates:
@@ -60,19 +66,12 @@ class Templates:
         self._known: list[Template] = []
         self._in_vain = 0
 
-    def match(self, text: bytes, start: Ints, end: Ints) -> tuple[list[Match], Ints]:
-        """Events of the text by template, and those of none.
-
-        Parameters
-        ----------
-        text
-            With a margin.
-        start, end
-            Where its events start, and where they end.
-        """
+    def match(self, text: bytes, borders: Borders) -> tuple[list[Match], Ints]:
+        """Events of the text by template, and those of none; the text has a margin."""
         matches: list[Match] = []
+        start, end = borders.start, borders.end
         left = np.arange(len(start))
-        page = _Page(text, start, end)
+        page = _Page(text, borders)
         for template in tuple(self._known):
             left = page.take(template, left, matches)
         few, tries = max(_FEW, len(start) // 50), 0
@@ -103,34 +102,34 @@ class Templates:
 class _Page:
     """A text, and where its events are."""
 
-    def __init__(self, text: bytes, start: Ints, end: Ints) -> None:
-        self.text, self.start, self.end = text, start, end
+    def __init__(self, text: bytes, borders: Borders) -> None:
+        self.text, self.borders = text, borders
         self.words, self.codes = words_of(text), np.frombuffer(text, np.uint8)
 
     def take(self, template: Template, left: Ints, matches: list[Match]) -> Ints:
         """Match what is left with a template; what is left then."""
-        if len(left) <= _FEW:
+        if len(left) <= max(_FEW, len(self.borders.start) // _FEWER):
             return left
         match = self.match(template, left)
         if not len(match.events):
             return left
         matches.append(match)
-        taken = np.zeros(len(self.start), np.bool_)
+        taken = np.zeros(len(self.borders.start), np.bool_)
         taken[match.events] = True
         return left[~taken[left]]
 
     def match(self, template: Template, events: Ints) -> Match:
         """Those of the events that the template fits, with their values."""
-        found = Match(template, events, {}, {})
-        at = self.start[events]
-        for part in template.parts:
+        found = _Found(events, {}, {})
+        at = self.borders.start[events]
+        for place, part in enumerate(template.parts):
             if isinstance(part, bytes):
                 good = literally(self.text, at, part)
                 at = at + len(part)
             elif part.kind == "text":
-                length, good = _text(self.codes, at)
+                length, good = self._text(found.events, at, part, template.breaks.get(place))
                 if part.column is not None:
-                    found.texts[part.column] = at, length
+                    found.spans[part.column] = at, length
                 at = at + length
             elif part.column is None:
                 at, good = _skip(self.words, self.codes, at)
@@ -139,15 +138,41 @@ class _Page:
                 found.numbers[part.column] = value
             if not good.all():
                 at = at[good]
-                _keep(found, good)
+                found.keep(good)
             if not len(at):
-                return found
-        rest = template.rest
-        end = self.end[found.events]
-        good = at == end if rest is None else self._rests(at, end, rest)
-        if not good.all():
-            _keep(found, good)
-        return found
+                break
+        else:
+            rest, end = template.rest, self.borders.end[found.events]
+            good = at == end if rest is None else self._rests(at, end, rest)
+            if not good.all():
+                found.keep(good)
+        return self._read(template, found)
+
+    def _text(
+        self, events: Ints, at: Ints, part: Field, line: tuple[int, int] | None
+    ) -> tuple[Ints, Bools]:
+        """How long the texts at these places are, and where one may be."""
+        if line is None or part.column is None or not len(self.borders.breaks):
+            return _up_to_quote(self.codes, at)
+        # It ends where its line does, but for what follows it there: whether the bytes before
+        # are a text at all, is asked of the distinct ones.
+        breaks, behind = line
+        places = self.borders.first_break[events] + breaks
+        ends = self.borders.breaks[np.minimum(places, len(self.borders.breaks) - 1)]
+        length = ends - behind - at
+        return length, (length >= 0) & (length < _WINDOWS[-1])
+
+    def _read(self, template: Template, found: _Found) -> Match:
+        """The match with its distinct texts, and without what is no plain text."""
+        texts = {}
+        for column, (at, length) in found.spans.items():
+            code, distinct = distinct_at(self.text, at, length)
+            plain = [_PLAIN.fullmatch(text) is not None for text in distinct]
+            if not all(plain):
+                found.keep(np.array(plain, np.bool_)[code])
+                return self._read(template, found)
+            texts[column] = code, [text.decode("ascii") for text in distinct]
+        return Match(template, found.events, found.numbers, texts)
 
     def _rests(self, at: Ints, end: Ints, rest: Rest) -> Bools:
         """Where the bytes up to the end are what a rest allows: each distinct one is parsed."""
@@ -168,10 +193,19 @@ class _Page:
         return good
 
 
-def _keep(found: Match, good: Bools) -> None:
-    found.events = found.events[good]
-    found.numbers = {column: values[good] for column, values in found.numbers.items()}
-    found.texts = {column: (at[good], n[good]) for column, (at, n) in found.texts.items()}
+@dataclass
+class _Found:
+    """What fits a template so far."""
+
+    events: Ints
+    numbers: dict[str, Ints]
+    spans: dict[str, tuple[Ints, Ints]]
+    """Column of texts -> where they start, and how long they are."""
+
+    def keep(self, good: Bools) -> None:
+        self.events = self.events[good]
+        self.numbers = {column: values[good] for column, values in self.numbers.items()}
+        self.spans = {column: (at[good], n[good]) for column, (at, n) in self.spans.items()}
 
 
 def literally(text: bytes, at: Ints, literal: bytes) -> Bools:
@@ -237,7 +271,7 @@ def _skip(words: Words, codes: Bytes, at: Ints) -> tuple[Ints, Bools]:
     return at, good
 
 
-def _text(codes: Bytes, at: Ints) -> tuple[Ints, Bools]:
+def _up_to_quote(codes: Bytes, at: Ints) -> tuple[Ints, Bools]:
     """Bytes up to the next quote, and where there is nothing but plain ASCII before it."""
     length, good = np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
     left, done = np.arange(len(at)), 0
