@@ -42,10 +42,14 @@ _FEWER = 200
 _OTHERS = 8
 """Events that one to be learned is compared with at most."""
 _QUOTE, _BACKSLASH, _SPACE, _TILDE = np.frombuffer(b'"\\ ~', np.uint8)
+_ZERO, _NINE, _MINUS, _POINT = np.frombuffer(b"09-.", np.uint8)
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*")
 """A text without escapes, of ASCII characters."""
 _WINDOWS = (32, 96, 384, 1536, 2048)
 """Bytes of a text looked at, one after another; longer texts are left to the other readers."""
+
+
+_ALL = np.ones(1, np.bool_)
 
 
 @dataclass
@@ -64,6 +68,8 @@ class Templates:
 
     def __init__(self) -> None:
         self._known: list[Template] = []
+        self._hits: dict[Template, int] = {}
+        """Events that fitted, in the last block."""
         self._in_vain = 0
 
     def match(self, text: bytes, borders: Borders) -> tuple[list[Match], Ints]:
@@ -72,7 +78,9 @@ class Templates:
         start, end = borders.start, borders.end
         left = np.arange(len(start))
         page = _Page(text, borders)
-        for template in tuple(self._known):
+        # Neighbouring blocks are alike: what took most of the last may leave little to try.
+        hits = self._hits
+        for template in sorted(self._known, key=lambda known: -hits.get(known, 0)):
             left = page.take(template, left, matches)
         few, tries = max(_FEW, len(start) // 50), 0
         while len(left) > few and tries < _TRIES and self._in_vain < _IN_VAIN:
@@ -96,6 +104,7 @@ class Templates:
                 del new[0]  # too narrow
             # Those with fewer parts are cheaper to try.
             self._known = sorted([*self._known, *new], key=lambda known: len(known.parts))
+        self._hits = {match.template: len(match.events) for match in matches}
         return matches, left
 
 
@@ -124,7 +133,9 @@ class _Page:
         at = self.borders.start[events]
         for place, part in enumerate(template.parts):
             if isinstance(part, bytes):
-                good = literally(self.text, at, part)
+                # Behind the first literal events are of one shape, and hardly ever differ.
+                every = place > 0 and _everywhere(self.text, at, part)
+                good = _ALL if every else literally(self.text, at, part)
                 at = at + len(part)
             elif part.kind == "text":
                 length, good = self._text(found.events, at, part, template.breaks.get(place))
@@ -208,6 +219,13 @@ class _Found:
         self.spans = {column: (at[good], n[good]) for column, (at, n) in self.spans.items()}
 
 
+def _everywhere(text: bytes, at: Ints, literal: bytes) -> bool:
+    """Whether the text holds a literal at all of these places; much faster than at which."""
+    size = len(literal)
+    strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
+    return strings[np.minimum(at, len(strings) - 1)].tobytes() == literal * len(at)
+
+
 def literally(text: bytes, at: Ints, literal: bytes) -> Bools:
     """Where the text holds a literal: compared eight bytes at a time, over all places at once."""
     differs = np.zeros(len(at), np.uint64)
@@ -231,14 +249,16 @@ def _number(words: Words, codes: Bytes, at: Ints, kind: str) -> tuple[Ints, Ints
     Of an exponent behind them the next literal knows nothing.
     """
     first = codes[at]
-    negative = first == ord("-")
-    signed = negative.any()
+    is_plain = len(at) > 0 and first.min() > _ZERO and first.max() <= _NINE
+    negative = first == _MINUS
+    signed = not is_plain and negative.any()
     if signed:
         at = at + negative
         first = codes[at]
     value, count = digits(words, at)
-    good = (count > 0) & (count <= (MOST_DIGITS if kind == "integer" else MOST_US))
-    good &= (first != ord("0")) | (count == 1)
+    good = count <= (MOST_DIGITS if kind == "integer" else MOST_US)
+    if not is_plain:
+        good &= (count > 0) & ((first != _ZERO) | (count == 1))
     at = at + count
     if kind != "integer":
         value *= 1000
