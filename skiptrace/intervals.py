@@ -187,7 +187,11 @@ def last_above(values: Ints, upto: Ints, thresholds: Ints) -> Ints:
     """
     found = np.full(len(upto), -1, np.int64)
     node = upto.astype(np.int64)
-    active = np.flatnonzero(node >= 0)
+    if not len(values):
+        return found
+    # Where nothing before reaches so far, as for every interval within no other, that is all.
+    reach = np.maximum.accumulate(values)
+    active = np.flatnonzero((node >= 0) & (reach.take(node, mode="clip") > thresholds))
     for _ in range(_LOOKS):
         at = node[active]
         hit = values[at] > thresholds[active]

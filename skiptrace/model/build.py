@@ -15,6 +15,7 @@ from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
 from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import Meta
+from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
@@ -56,12 +57,7 @@ def build_trace(
         linked = device.result()
     calls = conform(_with_step(enclosing_ops(nest, ops, linked.calls), steps), CALLS)
     works, floors = linked.work, linked.floors
-    launches = conform(
-        linked.launches.join(
-            calls.select("id", "op", "step"), on="id", how="left", maintain_order="left"
-        ).join(ops.select(op="id", root_op="root"), on="op", how="left", maintain_order="left"),
-        LAUNCHES,
-    )
+    launches = conform(_with_ops(linked.launches, calls, ops), LAUNCHES)
     _note_links(findings, ops, calls, launches, linked)
     kinds = {"kernel", *launches["kind"].unique()}
     for how in dict.fromkeys(floors.source.values()):
@@ -109,6 +105,14 @@ def _steps(events: Events, wanted: Steps | pl.DataFrame | None) -> pl.DataFrame:
 def _with_step(frame: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     step = step_of(steps, frame["pid"].to_numpy(), frame["start_ns"].to_numpy())
     return frame.with_columns(step.alias("step"))
+
+
+def _with_ops(launches: pl.DataFrame, calls: pl.DataFrame, ops: pl.DataFrame) -> pl.DataFrame:
+    """Launches, which are calls, with the step and the operators of each."""
+    call = rows_of(calls["id"], launches["id"])
+    operator = calls["op"].gather(call)
+    root = link_to_row(ops["root"], rows_of(ops["id"], operator))
+    return launches.with_columns(operator, calls["step"].gather(call), root.alias("root_op"))
 
 
 class _Linked(NamedTuple):

@@ -52,12 +52,11 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, i
     ids = calls["id"].gather(candidates[np.append(first, 0)[found]]) if len(candidates) else None
     launch = None if ids is None else pl.when(pl.Series(hit)).then(ids)
     linked = work.with_columns(launch=pl.lit(None, pl.Int64) if launch is None else launch)
-    by_external = linked.filter(
-        pl.col("correlation").is_null()
-        & valid_id("external_id")
-        & (pl.len().over("external_id") == 1)
-    ).select("id", "external_id")
-    if len(by_external):
+    lacking = pl.col("correlation").is_null() & valid_id("external_id")
+    if not linked.filter(lacking).is_empty():
+        by_external = linked.filter(lacking & (pl.len().over("external_id") == 1)).select(
+            "id", "external_id"
+        )
         alone = (
             calls.filter(~valid_id() & valid_id("external_id"))
             .filter(pl.len().over("external_id") == 1)

@@ -50,4 +50,7 @@ def quantile_of(values: Ints, percent: int) -> int:
 
 def median_of(values: Ints) -> int:
     """Median of a non-empty array, half to even."""
-    return int(pl.DataFrame({"v": values}).select(median("v")).item())
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    ordered = np.partition(values, (low, high))
+    whole, half = divmod(int(ordered[low]) + int(ordered[high]), 2)
+    return whole + (whole % 2 if half else 0)

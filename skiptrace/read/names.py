@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from skiptrace.intervals import Ints
@@ -28,21 +30,12 @@ def distinct_at(text: bytes, start: Ints, length: Ints) -> tuple[Ints, list[byte
     pieces: list[tuple[Ints, Words]] = []
     is_long = length >= _LONG
     for size, rows in ((_SHORT, np.flatnonzero(~is_long)), (_LONG, np.flatnonzero(is_long))):
-        at, left = start[rows], length[rows]
-        while len(rows):
-            strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
-            words = strings[at].view("<u8").reshape(len(at), -1)
-            if left.min() < size:  # only of the first piece: later ones reach back
-                words &= _MASKS[np.minimum(left, size)]
-            pieces.append((rows, words))
+        for some, words in _pieces(text, start[rows], length[rows], rows, size):
+            pieces.append((some, words))
             hashed = _hashed(words)
             # The high bits of a product depend on all bits, its low ones on few.
             hashed ^= hashed >> np.uint64(32)
-            mixed[rows] = (mixed[rows] ^ hashed) * _ODD
-            longer = np.flatnonzero(left > size)
-            rows, left = rows[longer], left[longer] - size
-            at = at[longer] + np.minimum(left, size)
-            left = np.maximum(left, size)
+            mixed[some] = (mixed[some] ^ hashed) * _ODD
     first, code = _distinct(mixed)
     same, place = first[code], np.arange(len(start))
     equal = np.array_equal(length, length[same])
@@ -53,6 +46,22 @@ def distinct_at(text: bytes, start: Ints, length: Ints) -> tuple[Ints, list[byte
         first, code = np.arange(len(start)), np.arange(len(start))
     begin, end = start[first].tolist(), (start + length)[first].tolist()
     return code, [text[a:b] for a, b in zip(begin, end, strict=True)]
+
+
+def _pieces(
+    text: bytes, at: Ints, left: Ints, rows: Ints, size: int
+) -> Iterator[tuple[Ints, Words]]:
+    """So many bytes after so many, of those rows that have more left: the last reach back."""
+    while len(rows):
+        strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
+        words = strings[at].view("<u8").reshape(len(at), -1)
+        if left.min() < size:  # only of the first
+            words &= _MASKS[np.minimum(left, size)]
+        yield rows, words
+        longer = np.flatnonzero(left > size)
+        rows, left = rows[longer], left[longer] - size
+        at = at[longer] + np.minimum(left, size)
+        left = np.maximum(left, size)
 
 
 def _hashed(words: Words) -> Words:

@@ -77,7 +77,7 @@ def _matched(events: int, matches: list[Match]) -> Part:
     part = Part(events, ids, phases[ids], phases=counts)
     cats = list(dict.fromkeys(m.template.cat for m in timed if m.template.cat is not None))
     cat = np.full(len(ids), -1, np.int64)
-    codes = {c: np.full(len(ids), -1, np.int32) for m in timed for c in m.texts}
+    codes = {c: np.full(len(ids), -1, np.int64) for m in timed for c in m.texts}
     texts: dict[str, dict[str, int]] = {column: {} for column in codes}
     for match in timed:
         rows = slot[match.events]
@@ -91,7 +91,7 @@ def _matched(events: int, matches: list[Match]) -> Part:
             filled[rows], valid[rows] = values, True
         for column, (code, found) in match.texts.items():
             known = texts[column]
-            places = np.array([known.setdefault(text, len(known)) for text in found], np.int32)
+            places = np.array([known.setdefault(text, len(known)) for text in found], np.int64)
             codes[column][rows] = places[code]
     part.put_text("cat", cat, cats)
     for column, places in codes.items():

@@ -128,8 +128,10 @@ class Template:
 
     @cached_property
     def breaks(self) -> dict[int, tuple[int, int]]:
-        """Of the places of texts with a line break in what follows: how many line breaks stand
-        before them, and how many bytes between them and the next."""
+        """Of texts, by place, how many line breaks stand before them, and how far the next is.
+
+        Only of those with a line break in what follows.
+        """
         found, before = {}, 0
         for place, (part, then) in enumerate(pairwise(self.parts)):
             if isinstance(part, bytes):

@@ -168,32 +168,26 @@ def _in_blocks(
     if first is None or layout is None:
         raise UnfitError
     of_bytes, mendable = way.of_layout(layout), repair and layout.is_clear
-    parts: list[T] = []
-    waiting: deque[Future[tuple[T, list[Fault]]]] = deque()
-
-    def take() -> None:
-        part, found = waiting.popleft().result()
-        parts.append(part)
-        faults.extend(found)
-
     rest, rest_at = b"", first
-    few, many = (_threads(large=large) for large in (False, True))
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(many) as parsers:
+    parts: list[T] = []
+
+    def chunks(reader: ThreadPoolExecutor) -> Iterator[tuple[bytes, int]]:
+        nonlocal rest, rest_at
         for chunk, at, is_last in _ahead(_chunks(data[first:], first, blocks, layout), reader):
             while progress and told:
                 progress(*told.popleft())
             if is_last:
                 rest, rest_at = chunk, at
-            elif at < _LONG and few == 1:
-                part, found = _one(way, of_bytes, chunk, at, mendable=mendable)
-                parts.append(part)
-                faults.extend(found)
             else:
-                waiting.append(parsers.submit(_one, way, of_bytes, chunk, at, mendable=mendable))
-            if len(waiting) > many:  # bounds how much is in memory
-                take()
-        while waiting:
-            take()
+                yield chunk, at
+
+    def parse(chunk: bytes, at: int) -> tuple[T, list[Fault]]:
+        return _one(way, of_bytes, chunk, at, mendable=mendable)
+
+    with ThreadPoolExecutor(1) as reader:
+        for part, found in _parsed(chunks(reader), parse):
+            parts.append(part)
+            faults.extend(found)
     # What is left closes the document that the first bytes opened.
     document = data[:first] + rest
     try:
@@ -203,10 +197,15 @@ def _in_blocks(
             raise UnfitError from None
         mended = mend(document)
         events, header = mended.events, mended.header
-        for fault in mended.faults:
-            fault.offset += rest_at - first if fault.offset >= first else 0
-        faults += mended.faults
+        faults += _moved(mended.faults, first, rest_at)
     return Read([*parts, way.of_events(events)], header, faults)
+
+
+def _moved(faults: list[Fault], cut: int, to: int) -> list[Fault]:
+    """Faults of a document in which what was at `to` stands at `cut`."""
+    for fault in faults:
+        fault.offset += to - cut if fault.offset >= cut else 0
+    return faults
 
 
 def _ahead(items: Iterator[V], reader: ThreadPoolExecutor) -> Iterator[V]:
@@ -215,6 +214,22 @@ def _ahead(items: Iterator[V], reader: ThreadPoolExecutor) -> Iterator[V]:
     while (item := coming.result()) is not None:
         coming = reader.submit(next, items, None)
         yield item
+
+
+def _parsed(chunks: Iterator[tuple[bytes, int]], parse: Callable[[bytes, int], V]) -> Iterator[V]:
+    """Each chunk parsed, in their order: by this thread, or several where that pays."""
+    few, many = (_threads(large=large) for large in (False, True))
+    waiting: deque[Future[V]] = deque()
+    with ThreadPoolExecutor(many) as parsers:
+        for chunk, at in chunks:
+            if at < _LONG and few == 1:
+                yield parse(chunk, at)
+                continue
+            waiting.append(parsers.submit(parse, chunk, at))
+            if len(waiting) > many:  # bounds how much is in memory
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _threads(*, large: bool) -> int:
