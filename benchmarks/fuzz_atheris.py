@@ -57,7 +57,7 @@ def check(data: bytes) -> None:
         pass
     else:
         fast, slow = (
-            assemble(read.parts),
+            read.events.assembled(),
             assemble([from_decoded([event for _, (event,) in events])]),
         )
         columns = [*NUMBERS, *TEXTS[:4]]

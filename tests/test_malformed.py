@@ -92,7 +92,7 @@ def test_every_intact_event_comes_out_whichever_way_it_is_read(
     assert trace.grade != "good"
     read = stream.read_parts(Source.of(data), block=600)
     decoded = [event for _, (event,) in stream.read_events(Source.of(data), lambda e: (e,))]
-    fast, slow = assemble(read.parts), assemble([from_decoded(decoded)])
+    fast, slow = read.events.assembled(), assemble([from_decoded(decoded)])
     assert fast.frame([*NUMBERS, *TEXTS]).equals(slow.frame([*NUMBERS, *TEXTS]))
 
 

@@ -35,8 +35,8 @@ def whole(raw: RawEvents) -> pl.DataFrame:
 
 def agree(data: bytes, *, least: int = 2, block: int = SMALL) -> None:
     read = stream.read_parts(Source.of(data), block=block, repair=False)
-    assert len(read.parts) >= least
-    fast, (slow, same) = assemble(read.parts), general(data)
+    assert read.events.count >= least
+    fast, (slow, same) = read.events.assembled(), general(data)
     assert read.header == same
     assert whole(fast).equals(whole(slow))
     assert (fast.events, fast.found, fast.not_rows, fast.threads) == (

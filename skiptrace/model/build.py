@@ -56,6 +56,7 @@ def build_trace(
         findings.add("badly_nested_op", crossing, len(ops))
         linked = device.result()
     calls = conform(_with_step(enclosing_ops(nest, ops, linked.calls), steps), CALLS)
+    del nest  # as large as three columns
     works, floors = linked.work, linked.floors
     launches = conform(_with_ops(linked.launches, calls, ops), LAUNCHES)
     _note_links(findings, ops, calls, launches, linked)
@@ -157,8 +158,10 @@ def _note_links(
     findings.add_rows(
         "graph_without_work", graphs.join(launches.select("id"), on="id", how="anti"), len(graphs)
     )
-    end = pl.col("start_ns") + pl.col("dur_ns")
-    early = works.sort("device", "stream", "start_ns", "id").filter(
-        pl.col("start_ns") < end.cum_max().shift(1).over("device", "stream")
+    lanes = works.select(
+        "device", "stream", "start_ns", "id", end=pl.col("start_ns") + pl.col("dur_ns")
+    )
+    early = lanes.sort("device", "stream", "start_ns", "id").filter(
+        pl.col("start_ns") < pl.col("end").cum_max().shift(1).over("device", "stream")
     )
     findings.add_rows("overlapping_work", early, len(works))

@@ -59,13 +59,15 @@ def _note_clocks(findings: Findings, launches: pl.DataFrame, work: pl.DataFrame)
 
 def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> None:
     """Work whose call is missing among those recorded, and ids of calls apart from each other."""
-    known = calls.filter(valid_id())
-    unlinked = work.filter(valid_id() & pl.col("launch").is_null())
     # Writers count correlations up: a work with an earlier one was launched before the recording.
-    earliest = pl.lit(known["correlation"].min(), pl.Int64)
-    lost = unlinked.filter(pl.col("correlation") >= earliest)
+    earliest = calls.select(pl.col("correlation").filter(valid_id()).min()).item()
+    lost = work.filter(
+        valid_id()
+        & pl.col("launch").is_null()
+        & (pl.col("correlation") >= pl.lit(earliest, pl.Int64))
+    )
     findings.add_rows("call_missing", lost, len(work))
-    shared = known.filter(pl.col("correlation").is_duplicated())
+    shared = calls.filter(valid_id() & pl.col("correlation").is_duplicated())
     shared = shared.sort("start_ns", -pl.col("dur_ns"), "id")
     outermost = pl.col("correlation").is_first_distinct()
     findings.add_rows("shared_correlation", shared.filter(~outermost), len(calls))

@@ -74,6 +74,7 @@ def split_by_role(raw: RawEvents) -> Events:
     )
     for columns in (raw.numbers, raw.null, raw.codes):
         columns.clear()
+    raw.ids = np.zeros(0, np.int64)
     return events
 
 

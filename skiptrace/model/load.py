@@ -19,9 +19,8 @@ from skiptrace.model.saved import load_saved
 from skiptrace.model.steps import Steps, check_window
 from skiptrace.model.trace import Trace
 from skiptrace.model.writers import translate
-from skiptrace.read.columns import RawEvents, assemble
+from skiptrace.read.columns import Columns, RawEvents
 from skiptrace.read.faults import FAULTS
-from skiptrace.read.rows import Part
 from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source, TraceSource
 from skiptrace.read.stream import Read, read_parts
@@ -99,7 +98,7 @@ def load(
     read = read_parts(origin, progress, selection, repair=repair)
     if progress:
         progress("link", 0.8)
-    trace = _build(assemble(read.parts), read, origin, selection, steps)
+    trace = _build(read.events.assembled(), read, origin, selection, steps)
     if progress:
         progress("link", 1.0)
     return trace if window is None else _window(trace, window, selection.span)
@@ -151,7 +150,7 @@ def select(without: Collection[str], window: tuple[int, int] | None) -> Selectio
 
 
 def _build(
-    raw: RawEvents, read: Read[Part], source: Source, selection: Selection, wanted: Steps | None
+    raw: RawEvents, read: Read[Columns], source: Source, selection: Selection, wanted: Steps | None
 ) -> Trace:
     findings = Findings()
     findings.add_faults(read.faults)

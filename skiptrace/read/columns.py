@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from mmap import mmap
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ import polars as pl
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.digits import Bytes
 from skiptrace.read.pairs import match_pairs
-from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TEXTS, TIMED, Codes, Part
+from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TIMED, Codes, Part
 
 _USUAL_NAMES = ("", "Spans", "Traces", "PyTorch Profiler", "Trace PyTorch Profiler")
 """Names that Kineto itself puts where a number stands: not worth a note."""
@@ -101,12 +102,51 @@ def _where(valid: Bools, values: pl.Series) -> pl.Series:
     return pl.select(pl.when(pl.Series(valid)).then(values)).to_series()
 
 
-def assemble(parts: Sequence[Part]) -> RawEvents:
-    """All events of the parts as columns, with all oddities counted. The parts are used up."""
-    raw = RawEvents(0, np.zeros(0, np.int64), {}, {}, {}, pl.Series(dtype=pl.String))
-    numbers: dict[str, int] = {}
-    for part in parts:
-        part.ids += raw.events
+class Columns:
+    """Parts as they come, in their order, put together at once: of each column only one copy."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many parts there were."""
+        self._raw = RawEvents(0, np.zeros(0, np.int64), {}, {}, {}, pl.Series(dtype=pl.String))
+        self._rows = 0
+        self._places: dict[str, int] = {}
+        self._ids, self._phase = _Growing(np.int64), _Growing(np.uint8)
+        self._numbers: dict[str, _Growing] = {}
+        self._null: dict[str, _Growing] = {}
+        self._codes: dict[str, _Growing] = {}
+
+    def append(self, part: Part) -> None:
+        """Take up the next part."""
+        raw, rows = self._raw, slice(self._rows, self._rows + len(part.ids))
+        self._ids.upto(rows.stop)[rows] = part.ids + raw.events
+        self._phase.upto(rows.stop)[rows] = part.phase
+        for column in self._numbers.keys() | part.numbers.keys():
+            values, valid = part.numbers.get(column, (None, np.zeros(len(part.ids), np.bool_)))
+            if column not in self._numbers:
+                self._numbers[column] = _Growing(np.int64)
+                self._null[column] = _Growing(np.bool_)
+                self._null[column].upto(rows.stop)[: rows.start] = True
+            if values is not None:
+                self._numbers[column].upto(rows.stop)[rows] = values
+            if not valid.all():  # fresh memory is zero, and takes no room until it is written to
+                self._null[column].upto(rows.stop)[rows] = ~valid
+        # Of a text that stands nowhere the code is -1, which finds the last.
+        places = [self._places.setdefault(text, len(self._places)) for text in part.texts]
+        table = np.array([*places, -1], np.int32)
+        for column in self._codes.keys() | part.codes.keys():
+            if column not in self._codes:
+                self._codes[column] = _Growing(np.int32)
+                self._codes[column].upto(rows.stop)[: rows.start] = -1
+            codes = part.codes.get(column)
+            self._codes[column].upto(rows.stop)[rows] = -1 if codes is None else table[codes]
+        self._note(part)
+        raw.events += part.events
+        self._rows = rows.stop
+        self.count += 1
+
+    def _note(self, part: Part) -> None:
+        raw = self._raw
         raw.threads |= part.threads
         raw.processes |= part.processes
         raw.not_rows += part.phases
@@ -116,45 +156,61 @@ def assemble(parts: Sequence[Part]) -> RawEvents:
         if first is not None:
             known = raw.found.setdefault("unknown_phase", Found(0, raw.events + first))
             known.count += count
-        raw.events += part.events
-        places = [numbers.setdefault(text, len(numbers)) for text in part.texts]
-        for column, codes in part.codes.items():  # -1 finds the last
-            part.codes[column] = np.array([*places, -1], np.int32)[codes]
-    raw.texts = pl.Series(list(numbers), dtype=pl.String)
-    phase = np.concatenate([part.phase for part in parts])
-    _join(raw, parts)
-    for what in ("pid", "tid"):
-        _number(raw, what)
-    _time(raw, phase)
-    return raw
+
+    def assembled(self) -> RawEvents:
+        """All events as columns, with all oddities counted; the parts are used up."""
+        raw, count = self._raw, self._rows
+        raw.texts = pl.Series(list(self._places), dtype=pl.String)
+        raw.ids, phase = self._ids.upto(count)[:count], self._phase.upto(count)[:count]
+        raw.numbers = {c: held.upto(count)[:count] for c, held in self._numbers.items()}
+        null = {c: held.upto(count)[:count] for c, held in self._null.items()}
+        raw.null = {column: rows for column, rows in null.items() if rows.any()}
+        raw.codes = {c: held.upto(count)[:count] for c, held in self._codes.items()}
+        for held in (self._numbers, self._null, self._codes):
+            held.clear()
+        del self._ids, self._phase
+        for what in ("pid", "tid"):
+            _number(raw, what)
+        _time(raw, phase)
+        return raw
 
 
-def _join(raw: RawEvents, parts: Sequence[Part]) -> None:
-    """One array a column; each is taken out of the parts, so that little is there twice."""
-    sizes = [len(part.ids) for part in parts]
-    raw.ids = np.concatenate([part.ids for part in parts])
-    for column in NUMBERS:
-        pairs = [part.numbers.pop(column, None) for part in parts]
-        if any(pair is not None for pair in pairs):
-            both = [
-                pair or (np.zeros(n, np.int64), np.zeros(n, np.bool_))
-                for pair, n in zip(pairs, sizes, strict=True)
-            ]
-            # Memory of its own, which goes back to the system once the column is taken apart.
-            values = np.frombuffer(mmap(-1, max(sum(sizes), 1) * 8), np.int64)[: sum(sizes)]
-            raw.numbers[column] = np.concatenate([values for values, _ in both], out=values)
-            valid = np.concatenate([valid for _, valid in both])
-            if not valid.all():
-                raw.null[column] = ~valid
-    for column in TEXTS:
-        some = [part.codes.pop(column, None) for part in parts]
-        if any(codes is not None for codes in some):
-            raw.codes[column] = np.concatenate(
-                [
-                    np.full(n, -1, np.int32) if codes is None else codes
-                    for codes, n in zip(some, sizes, strict=True)
-                ]
-            )
+def assemble(parts: Iterable[Part]) -> RawEvents:
+    """The events of parts as columns, with all oddities counted."""
+    columns = Columns()
+    for part in parts:
+        columns.append(part)
+    return columns.assembled()
+
+
+class _Growing:
+    """An array that grows in memory of its own, which goes back to the system with it."""
+
+    def __init__(self, dtype: type[np.generic]) -> None:
+        self._dtype = np.dtype(dtype)
+        self._memory = _fresh(1 << 20)
+        self._values = np.frombuffer(self._memory, self._dtype)
+
+    def upto(self, count: int) -> np.ndarray[Any, Any]:
+        """The array with room for so many values; keep it no longer than until the next call."""
+        if count > len(self._values):
+            size = max(count * self._dtype.itemsize, 2 * len(self._memory))
+            del self._values
+            try:
+                self._memory.resize(size)
+            except (BufferError, OSError, SystemError, ValueError):  # not on every system
+                memory = _fresh(size)
+                memory[: len(self._memory)] = self._memory[:]
+                self._memory = memory
+            self._values = np.frombuffer(self._memory, self._dtype)
+        return self._values
+
+
+def _fresh(size: int) -> mmap.mmap:
+    # Shared memory, which is the default, cannot grow.
+    if hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return mmap.mmap(-1, size)
 
 
 def _take(raw: RawEvents, column: str) -> tuple[Ints, Bools]:

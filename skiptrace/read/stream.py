@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
 
 from skiptrace.errors import ReadError
+from skiptrace.read.columns import Columns
 from skiptrace.read.decode import events_and_header, fault_of, is_list, loads, no_gc
 from skiptrace.read.digits import MARGIN
 from skiptrace.read.faults import Fault
@@ -40,7 +41,18 @@ PADDING = b" " * MARGIN
 EVERYTHING = Selection()
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 V = TypeVar("V")
+
+
+class Held(Protocol[T_contra]):
+    """What takes up the parts of a source, in their order."""
+
+    def append(self, part: T_contra, /) -> None:
+        """Take up the next."""
+
+
+H = TypeVar("H", bound=Held[Any])
 
 
 class UnfitError(Exception):
@@ -48,20 +60,22 @@ class UnfitError(Exception):
 
 
 @dataclass
-class Read(Generic[T]):
+class Read(Generic[H]):
     """What a source holds."""
 
-    parts: list[T]
-    """Of its events, in their order."""
+    events: H
+    """What was made of its events."""
     header: dict[str, Any]
     """The other members of the document."""
     faults: list[Fault]
     """What had to be repaired, by kind."""
 
 
-class Way(NamedTuple, Generic[T]):
+class Way(NamedTuple, Generic[T, H]):
     """What is made of events."""
 
+    hold: Callable[[], H]
+    """What takes up the parts."""
     of_layout: Callable[[Layout], Callable[[bytes], T]]
     """Of the bytes of whole events and `PADDING`; raises `orjson.JSONDecodeError` where these are
     no JSON."""
@@ -76,7 +90,7 @@ def read_parts(
     *,
     repair: bool = True,
     block: int | None = None,
-) -> Read[Part]:
+) -> Read[Columns]:
     """The events of a source as columns.
 
     The fast reader takes what is laid out regularly, the general one the rest: a chunk that is
@@ -100,7 +114,9 @@ def read_parts(
         with no_gc():
             return selection.rows(from_decoded(events))
 
-    return _read(source, Way(of_layout, of_events), progress, block or BLOCK, repair=repair)
+    return _read(
+        source, Way(Columns, of_layout, of_events), progress, block or BLOCK, repair=repair
+    )
 
 
 def read_events(source: Source, take: Callable[[Any], V | None]) -> list[tuple[int, V]]:
@@ -114,30 +130,35 @@ def read_events(source: Source, take: Callable[[Any], V | None]) -> list[tuple[i
             kept = [(i, found) for i, e in enumerate(events) if (found := take(e)) is not None]
         return len(events), kept
 
-    way: Way[tuple[int, list[tuple[int, V]]]] = Way(
-        lambda _: lambda chunk: taken(loads(b"[" + chunk + b"]")), taken
-    )
+    hold: Callable[[], list[tuple[int, list[tuple[int, V]]]]] = list
+    way = Way(hold, lambda _: lambda chunk: taken(loads(b"[" + chunk + b"]")), taken)
     rows: list[tuple[int, V]] = []
     before = 0
-    for count, kept in _read(source, way, None, BLOCK, repair=True).parts:
+    for count, kept in _read(source, way, None, BLOCK, repair=True).events:
         rows += [(before + i, found) for i, found in kept]
         before += count
     return rows
 
 
 def _read(
-    source: Source, way: Way[T], progress: Progress | None, block: int, *, repair: bool
-) -> Read[T]:
+    source: Source, way: Way[T, H], progress: Progress | None, block: int, *, repair: bool
+) -> Read[H]:
     if source.is_decoded:
         events, header = events_and_header(source.origin, source.name)
-        return Read([way.of_events(events)], header, [])
+        return Read(_held(way, events), header, [])
     try:
         return _in_blocks(source, way, progress, block, repair=repair)
     except UnfitError:
         return _whole(source, way, repair=repair)
 
 
-def _whole(source: Source, way: Way[T], *, repair: bool) -> Read[T]:
+def _held(way: Way[T, H], events: list[Any]) -> H:
+    held = way.hold()
+    held.append(way.of_events(events))
+    return held
+
+
+def _whole(source: Source, way: Way[T, H], *, repair: bool) -> Read[H]:
     faults: list[Fault] = []
     data = source.read(faults if repair else None)
     try:
@@ -153,12 +174,12 @@ def _whole(source: Source, way: Way[T], *, repair: bool) -> Read[T]:
             raise ReadError.fault(source.name, first.kind, first.offset, first.excerpt) from None
         events, header = mended.events, mended.header
         faults += mended.faults
-    return Read([way.of_events(events)], header, faults)
+    return Read(_held(way, events), header, faults)
 
 
 def _in_blocks(
-    source: Source, way: Way[T], progress: Progress | None, block: int, *, repair: bool
-) -> Read[T]:
+    source: Source, way: Way[T, H], progress: Progress | None, block: int, *, repair: bool
+) -> Read[H]:
     faults: list[Fault] = []
     told: deque[tuple[str, float]] = deque()
     blocks = source.blocks(block, lambda *share: told.append(share), faults if repair else None)
@@ -169,7 +190,7 @@ def _in_blocks(
         raise UnfitError
     of_bytes, mendable = way.of_layout(layout), repair and layout.is_clear
     rest, rest_at = b"", first
-    parts: list[T] = []
+    held = way.hold()
 
     def chunks(reader: ThreadPoolExecutor) -> Iterator[tuple[bytes, int]]:
         nonlocal rest, rest_at
@@ -186,7 +207,7 @@ def _in_blocks(
 
     with ThreadPoolExecutor(1) as reader:
         for part, found in _parsed(chunks(reader), parse):
-            parts.append(part)
+            held.append(part)
             faults.extend(found)
     # What is left closes the document that the first bytes opened.
     document = data[:first] + rest
@@ -198,7 +219,8 @@ def _in_blocks(
         mended = mend(document)
         events, header = mended.events, mended.header
         faults += _moved(mended.faults, first, rest_at)
-    return Read([*parts, way.of_events(events)], header, faults)
+    held.append(way.of_events(events))
+    return Read(held, header, faults)
 
 
 def _moved(faults: list[Fault], cut: int, to: int) -> list[Fault]:
@@ -243,7 +265,7 @@ def _threads(*, large: bool) -> int:
 
 
 def _one(
-    way: Way[T],
+    way: Way[T, H],
     of_bytes: Callable[[bytes], T],
     chunk: bytes,
     at: int,
