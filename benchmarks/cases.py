@@ -64,7 +64,9 @@ def load(path: Path) -> Figures:
 
 
 def _library() -> Any:
-    """The library, every public name of it imported: of itself it does that on first use."""
+    """The library, with all that it imports on first use; polars asks `numpy.ma` of every array."""
+    import numpy.ma  # noqa: F401
+
     import skiptrace as sk
 
     for name in sk.__all__:

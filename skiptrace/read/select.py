@@ -8,7 +8,7 @@ import numpy as np
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.digits import MARGIN, nanoseconds, words_of
-from skiptrace.read.layout import Layout, are
+from skiptrace.read.layout import Layout, literally
 from skiptrace.read.rows import INT64, Part
 
 _QUOTE = ord('"')
@@ -83,7 +83,7 @@ class Selection:
         def of(categories: frozenset[str]) -> Bools:
             found = np.zeros(len(start), np.bool_)
             for category in categories:
-                has = are(words, start, layout.head + category.encode() + b'"')
+                has = literally(text, start, layout.head + category.encode() + b'"')
                 if has.any():
                     self.met.add(category)
                 found |= has
@@ -95,7 +95,7 @@ class Selection:
             quotes = np.flatnonzero(codes == _QUOTE)
             times = []
             for key in (b'ts"', b'dur"'):
-                at = quotes[are(words, quotes + 1, key + layout.colon[1:])]
+                at = quotes[literally(text, quotes + 1, key + layout.colon[1:])]
                 owner = np.searchsorted(start, at, side="right") - 1
                 ns, known = nanoseconds(text, words, codes, at + len(key) + len(layout.colon))
                 value = np.full(len(start), -1, np.int64)
@@ -105,7 +105,7 @@ class Selection:
                 times.append(value)
             near = ~self._far(*times) | (times[0] < 0) | (times[1] < 0)
             self._note(*(one[(times[0] >= 0) & (times[1] >= 0)] for one in times))
-            wanted &= near | ~are(words, start, layout.head) | of(self.anywhere)
+            wanted &= near | ~literally(text, start, layout.head) | of(self.anywhere)
         kept = np.flatnonzero(wanted)
         if not len(kept):
             return b"", kept, len(start)

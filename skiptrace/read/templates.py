@@ -25,7 +25,7 @@ from skiptrace.read.digits import (
     thousandths,
     words_of,
 )
-from skiptrace.read.layout import Borders
+from skiptrace.read.layout import Borders, literally
 from skiptrace.read.names import distinct_at
 from skiptrace.read.shapes import Field, Rest, Template, learn
 
@@ -224,23 +224,6 @@ def _everywhere(text: bytes, at: Ints, literal: bytes) -> bool:
     size = len(literal)
     strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
     return strings[np.minimum(at, len(strings) - 1)].tobytes() == literal * len(at)
-
-
-def literally(text: bytes, at: Ints, literal: bytes) -> Bools:
-    """Where the text holds a literal: compared eight bytes at a time, over all places at once."""
-    differs = np.zeros(len(at), np.uint64)
-    for begin in range(0, len(literal), MARGIN):
-        piece = literal[begin : begin + MARGIN]
-        size = -(-len(piece) // 8) * 8
-        wanted = np.frombuffer(piece.ljust(size, b"\0"), "<u8")
-        strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
-        seen = strings[np.minimum(at + begin, len(strings) - 1)].view("<u8").reshape(-1, size // 8)
-        for column, word in enumerate(wanted):
-            difference = seen[:, column] ^ word
-            if (over := 8 * (column + 1) - len(piece)) > 0:
-                difference <<= np.uint64(8 * over)
-            differs |= difference
-    return np.asarray(differs == 0)
 
 
 def _number(words: Words, codes: Bytes, at: Ints, kind: str) -> tuple[Ints, Ints, Bools]:
