@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from skiptrace.model import categories as cats
@@ -158,10 +159,19 @@ def _note_links(
     findings.add_rows(
         "graph_without_work", graphs.join(launches.select("id"), on="id", how="anti"), len(graphs)
     )
-    lanes = works.select(
-        "device", "stream", "start_ns", "id", end=pl.col("start_ns") + pl.col("dur_ns")
+    findings.add_rows("overlapping_work", _overlapping(works), len(works))
+
+
+def _overlapping(works: pl.DataFrame) -> pl.DataFrame:
+    """Works that start before an earlier one of their stream has ended."""
+    keys = ("start_ns", "stream", "device")
+    order = np.lexsort([works[key].to_numpy() for key in keys])  # of one start, in file order
+    start, stream, device = (works[key].to_numpy()[order] for key in keys)
+    end = start + works["dur_ns"].to_numpy()[order]
+    same = (stream[1:] == stream[:-1]) & (device[1:] == device[:-1])
+    if not (same & (start[1:] < end[:-1])).any():  # then none overlaps one before that either
+        return works.clear()
+    return works[order].filter(
+        pl.col("start_ns")
+        < (pl.col("start_ns") + pl.col("dur_ns")).cum_max().shift(1).over("device", "stream")
     )
-    early = lanes.sort("device", "stream", "start_ns", "id").filter(
-        pl.col("start_ns") < pl.col("end").cum_max().shift(1).over("device", "stream")
-    )
-    findings.add_rows("overlapping_work", early, len(works))
