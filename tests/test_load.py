@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -292,3 +293,9 @@ def test_progress_rises_from_reading_to_linked(tmp_path: Path) -> None:
     assert [share for _, share in seen] == sorted(share for _, share in seen)
     assert list(dict(seen)) == ["read", "link"]
     assert seen[-1] == ("link", 1.0)
+
+
+def test_progress_is_told_in_the_thread_that_loads(tmp_path: Path) -> None:
+    threads = set()
+    sk.load(saved(tmp_path), progress=lambda *_: threads.add(threading.get_ident()))
+    assert threads == {threading.get_ident()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from helpers import fixture_paths, kernel, op, trace_paths
 
 import skiptrace as sk
-from skiptrace.read import stream
+from skiptrace.read import columns, stream
 from skiptrace.read.columns import RawEvents, assemble
 from skiptrace.read.decode import events_and_header, loads
 from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
@@ -226,3 +227,29 @@ def test_objects_inside_flat_events_are_not_taken_for_damage(
     data = json.dumps(traced, indent=0).encode()
     assert sk.load(data).ops.equals(sk.load(traced).ops)
     assert sk.load(data).meta.events == len(traced)
+
+
+@pytest.mark.parametrize("moves", [True, False], ids=["in place", "copied"])
+def test_columns_grow(monkeypatch: pytest.MonkeyPatch, *, moves: bool) -> None:
+    class Fixed(mmap.mmap):
+        def resize(self, _: int) -> None:
+            raise SystemError("no mremap here")
+
+    if not moves:
+        monkeypatch.setattr(columns, "_fresh", lambda size: Fixed(-1, size))
+    size, with_correlation = 50_000, 2  # all parts together are beyond a column's first megabyte
+    made = []
+    for part in range(4):
+        args = [{"correlation": n} if part == with_correlation else {} for n in range(size)]
+        events = [
+            {"ph": "X", "ts": n, "dur": 1, "pid": 1, "tid": 1, "name": f"n{part}", "args": arg}
+            for n, arg in enumerate(args, part * size)
+        ]
+        made.append(from_decoded(events))
+    frame = assemble(made).frame(["start_ns", "correlation", "name"])
+    ids = list(range(4 * size))
+    assert frame["id"].to_list() == ids
+    assert frame["start_ns"].to_list() == [1000 * n for n in ids]
+    assert frame["name"].to_list() == [f"n{n // size}" for n in ids]
+    none = [None] * size
+    assert frame["correlation"].to_list() == [*none, *none, *range(size), *none]

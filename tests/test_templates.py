@@ -203,3 +203,28 @@ def test_an_event_may_be_compared_with_anything(odd: str) -> None:
         2,
         1,
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        r"a \" quote", r"back\\slash", "tab\\u0009", "caf\u00e9", "", "x" * 3_000,
+        'k", "more": "than one member', 'k", "name": "again',
+    ],
+)  # fmt: skip
+def test_a_name_that_its_line_does_not_tell_is_left_to_others(name: str) -> None:
+    usual = [event(n, f'"stream": 7, "correlation": {n}') for n in range(60)]
+    odd = [event(n, f'"stream": 7, "correlation": {n}', name=name) for n in range(60, 68)]
+    taken = agree(usual + odd)
+    assert sum(taken) == (68 if not name else 60)
+
+
+def test_line_breaks_without_a_name_before_them() -> None:
+    # The layout has them between events alone: a name ends at its quote.
+    flat = [
+        json.dumps(
+            {"ph": "X", "cat": "kernel", "name": f"k{n % 5}", "pid": 0, "tid": 7, "ts": n + 0.5}
+        )
+        for n in range(60)
+    ]
+    assert sum(agree(flat)) == 60

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from helpers import fixture_path, health, kernel, op
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import skiptrace as sk
+from skiptrace.model.rounding import median_of
 from skiptrace.read.times import keep_digits, to_ns
 
 INT64 = 2**63
@@ -149,3 +152,9 @@ def test_a_file_from_1970_nests_without_a_violation_only_when_read_exactly() -> 
     path = fixture_path("ns_resolution")
     assert "badly_nested_op" not in health(sk.load(path))
     assert sk.load(path).ops["start_ns"].to_list()[0] % 1000 != 0
+
+
+@given(st.lists(st.integers(-(10**12), 10**12), min_size=1))
+def test_a_median_is_half_to_even(values: list[int]) -> None:
+    middle = [Fraction(v) for v in sorted(values)][(len(values) - 1) // 2 : len(values) // 2 + 1]
+    assert median_of(np.array(values, np.int64)) == round(sum(middle) / len(middle))
