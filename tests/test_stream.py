@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import mmap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,12 +230,7 @@ def test_objects_inside_flat_events_are_not_taken_for_damage(
 
 @pytest.mark.parametrize("moves", [True, False], ids=["in place", "copied"])
 def test_columns_grow(monkeypatch: pytest.MonkeyPatch, *, moves: bool) -> None:
-    class Fixed(mmap.mmap):
-        def resize(self, _: int) -> None:
-            raise SystemError("no mremap here")
-
-    if not moves:
-        monkeypatch.setattr(columns, "_fresh", lambda size: Fixed(-1, size))
+    monkeypatch.setattr(columns, "_CAN_MOVE", moves and columns._CAN_MOVE)
     size, with_correlation = 50_000, 2  # all parts together are beyond a column's first megabyte
     made = []
     for part in range(4):
@@ -253,3 +247,13 @@ def test_columns_grow(monkeypatch: pytest.MonkeyPatch, *, moves: bool) -> None:
     assert frame["name"].to_list() == [f"n{n // size}" for n in ids]
     none = [None] * size
     assert frame["correlation"].to_list() == [*none, *none, *range(size), *none]
+
+
+def test_what_is_fixed_in_a_template_may_be_longer_than_a_block() -> None:
+    def flagged(number: int, flags: list[bool]) -> dict[str, Any]:
+        return op("n", number, 1, flags=flags)
+
+    events = [flagged(n, [True] * 800) for n in range(60)] + [flagged(n, []) for n in range(60, 74)]
+    data = json.dumps({"traceEvents": events}).encode()
+    for block in range(len(data) - 2_400, len(data), 100):
+        agree(data, least=1, block=block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TIMED, Codes, Part
 
 _USUAL_NAMES = ("", "Spans", "Traces", "PyTorch Profiler", "Trace PyTorch Profiler")
 """Names that Kineto itself puts where a number stands: not worth a note."""
+_CAN_MOVE = sys.platform == "linux"
+"""Whether memory can grow in place."""
 _X, _B, _E = (ord(phase) for phase in TIMED)
 
 
@@ -121,7 +124,7 @@ class Columns:
         raw, rows = self._raw, slice(self._rows, self._rows + len(part.ids))
         self._ids.upto(rows.stop)[rows] = part.ids + raw.events
         self._phase.upto(rows.stop)[rows] = part.phase
-        for column in self._numbers.keys() | part.numbers.keys():
+        for column in dict.fromkeys((*self._numbers, *part.numbers)):
             values, valid = part.numbers.get(column, (None, np.zeros(len(part.ids), np.bool_)))
             if column not in self._numbers:
                 self._numbers[column] = _Growing(np.int64)
@@ -134,7 +137,7 @@ class Columns:
         # Of a text that stands nowhere the code is -1, which finds the last.
         places = [self._places.setdefault(text, len(self._places)) for text in part.texts]
         table = np.array([*places, -1], np.int32)
-        for column in self._codes.keys() | part.codes.keys():
+        for column in dict.fromkeys((*self._codes, *part.codes)):
             if column not in self._codes:
                 self._codes[column] = _Growing(np.int32)
                 self._codes[column].upto(rows.stop)[: rows.start] = -1
@@ -195,14 +198,15 @@ class _Growing:
         """The array with room for so many values; keep it no longer than until the next call."""
         if count > len(self._values):
             size = max(count * self._dtype.itemsize, 2 * len(self._memory))
-            del self._values
-            try:
+            if _CAN_MOVE:
+                del self._values
                 self._memory.resize(size)
-            except (BufferError, OSError, SystemError, ValueError):  # not on every system
+                self._values = np.frombuffer(self._memory, self._dtype)
+            else:
                 memory = _fresh(size)
-                memory[: len(self._memory)] = self._memory[:]
-                self._memory = memory
-            self._values = np.frombuffer(self._memory, self._dtype)
+                values = np.frombuffer(memory, self._dtype)
+                values[: len(self._values)] = self._values
+                self._memory, self._values = memory, values
         return self._values
 
 

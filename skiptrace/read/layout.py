@@ -16,7 +16,6 @@ import numpy as np
 from skiptrace.intervals import Bools, Ints
 from skiptrace.read.digits import MARGIN
 
-_BRACE = ord("{")
 _BETWEEN = re.compile(rb'\s*,\s*(?=\{(\s*)")')
 _COLON = re.compile(rb':[ \t]*(?=")')
 _HEAD = re.compile(rb'\{\s*"ph":\s*"X",\s*"cat":\s*"')

@@ -181,9 +181,10 @@ def _in_blocks(
     source: Source, way: Way[T, H], progress: Progress | None, block: int, *, repair: bool
 ) -> Read[H]:
     faults: list[Fault] = []
-    told: deque[tuple[str, float]] = deque()
-    blocks = source.blocks(block, lambda *share: told.append(share), faults if repair else None)
+    note, tell = _relay(progress)
+    blocks = source.blocks(block, note, faults if repair else None)
     data = next(blocks, b"")
+    tell()
     first = first_event(data)
     layout = find_layout(data, first) if first is not None else None
     if first is None or layout is None:
@@ -195,8 +196,7 @@ def _in_blocks(
     def chunks(reader: ThreadPoolExecutor) -> Iterator[tuple[bytes, int]]:
         nonlocal rest, rest_at
         for chunk, at, is_last in _ahead(_chunks(data[first:], first, blocks, layout), reader):
-            while progress and told:
-                progress(*told.popleft())
+            tell()
             if is_last:
                 rest, rest_at = chunk, at
             else:
@@ -221,6 +221,17 @@ def _in_blocks(
         faults += _moved(mended.faults, first, rest_at)
     held.append(way.of_events(events))
     return Read(held, header, faults)
+
+
+def _relay(progress: Progress | None) -> tuple[Progress, Callable[[], None]]:
+    """A callback for the thread that reads, and what hands its calls on in the caller's."""
+    told: deque[tuple[str, float]] = deque()
+
+    def tell() -> None:
+        while progress and told:
+            progress(*told.popleft())
+
+    return lambda stage, share: told.append((stage, share)), tell
 
 
 def _moved(faults: list[Fault], cut: int, to: int) -> list[Fault]:

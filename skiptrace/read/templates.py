@@ -42,7 +42,7 @@ _FEWER = 200
 _OTHERS = 8
 """Events that one to be learned is compared with at most."""
 _QUOTE, _BACKSLASH, _SPACE, _TILDE = np.frombuffer(b'"\\ ~', np.uint8)
-_ZERO, _NINE, _MINUS, _POINT = np.frombuffer(b"09-.", np.uint8)
+_ZERO, _NINE, _MINUS = np.frombuffer(b"09-", np.uint8)
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*")
 """A text without escapes, of ASCII characters."""
 _WINDOWS = (32, 96, 384, 1536, 2048)
@@ -171,7 +171,7 @@ class _Page:
         places = self.borders.first_break[events] + breaks
         ends = self.borders.breaks[np.minimum(places, len(self.borders.breaks) - 1)]
         length = ends - behind - at
-        return length, (length >= 0) & (length < _WINDOWS[-1])
+        return length, (length >= 0) & (length < sum(_WINDOWS))
 
     def _read(self, template: Template, found: _Found) -> Match:
         """The match with its distinct texts, and without what is no plain text."""
@@ -222,6 +222,8 @@ class _Found:
 def _everywhere(text: bytes, at: Ints, literal: bytes) -> bool:
     """Whether the text holds a literal at all of these places; much faster than at which."""
     size = len(literal)
+    if size > len(text):
+        return False
     strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
     return strings[np.minimum(at, len(strings) - 1)].tobytes() == literal * len(at)
 
@@ -259,7 +261,7 @@ def _number(words: Words, codes: Bytes, at: Ints, kind: str) -> tuple[Ints, Ints
 def _skip(words: Words, codes: Bytes, at: Ints) -> tuple[Ints, Bools]:
     """Where the numbers at these places end, and which are written as JSON has them."""
     first = codes[at]
-    negative = first == ord("-")
+    negative = first == _MINUS
     if negative.any():
         at = at + negative
         first = codes[at]
