@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 with atheris.instrument_imports(include=["skiptrace"]):
     import skiptrace as sk
     from skiptrace.read import stream
-    from skiptrace.read.columns import assemble
+    from skiptrace.read.columns import Columns
     from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
     from skiptrace.read.source import Source
 
@@ -56,10 +56,9 @@ def check(data: bytes) -> None:
     except sk.errors.SkiptraceError:
         pass
     else:
-        fast, slow = (
-            read.events.assembled(),
-            assemble([from_decoded([event for _, (event,) in events])]),
-        )
+        decoded = Columns()
+        decoded.append(from_decoded([event for _, (event,) in events]))
+        fast, slow = read.events.assembled(), decoded.assembled()
         columns = [*NUMBERS, *TEXTS[:4]]
         if not fast.frame(columns).equals(slow.frame(columns)):
             raise AssertionError("the readers disagree")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import skiptrace as sk
+from skiptrace.read.columns import Columns, RawEvents
+from skiptrace.read.rows import Part
 
 Event = dict[str, Any]
 _HERE = Path(__file__).resolve().parent
@@ -129,3 +131,14 @@ def trace_path(name: str) -> Path:
 def trace_paths() -> list[Path]:
     """All real traces, in a fixed order; empty where there is no folder of them."""
     return sorted(traces_folder().glob("*/*.json.gz"))
+
+
+# --- the reader ----------------------------------------------------------------------------------
+
+
+def assembled(*parts: Part) -> RawEvents:
+    """The events of parts as columns."""
+    columns = Columns()
+    for part in parts:
+        columns.append(part)
+    return columns.assembled()

@@ -6,11 +6,10 @@ import gzip
 import json
 
 import pytest
-from helpers import Event, op
+from helpers import Event, assembled, op
 
 import skiptrace as sk
 from skiptrace.read import stream
-from skiptrace.read.columns import assemble
 from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
 from skiptrace.read.source import Source
 
@@ -92,7 +91,7 @@ def test_every_intact_event_comes_out_whichever_way_it_is_read(
     assert trace.grade != "good"
     read = stream.read_parts(Source.of(data), block=600)
     decoded = [event for _, (event,) in stream.read_events(Source.of(data), lambda e: (e,))]
-    fast, slow = read.events.assembled(), assemble([from_decoded(decoded)])
+    fast, slow = read.events.assembled(), assembled(from_decoded(decoded))
     assert fast.frame([*NUMBERS, *TEXTS]).equals(slow.frame([*NUMBERS, *TEXTS]))
 
 

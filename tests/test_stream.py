@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
-from helpers import fixture_paths, kernel, op, trace_paths
+from helpers import assembled, fixture_paths, kernel, op, trace_paths
 
 import skiptrace as sk
 from skiptrace.read import columns, stream
-from skiptrace.read.columns import RawEvents, assemble
+from skiptrace.read.columns import RawEvents
 from skiptrace.read.decode import events_and_header, loads
 from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
 from skiptrace.read.source import Source
@@ -26,7 +26,7 @@ SMALL = 20_000
 
 def general(data: bytes) -> tuple[RawEvents, dict[str, Any]]:
     events, header = events_and_header(loads(data), "data")
-    return assemble([from_decoded(events)]), header
+    return assembled(from_decoded(events)), header
 
 
 def whole(raw: RawEvents) -> pl.DataFrame:
@@ -240,7 +240,7 @@ def test_columns_grow(monkeypatch: pytest.MonkeyPatch, *, moves: bool) -> None:
             for n, arg in enumerate(args, part * size)
         ]
         made.append(from_decoded(events))
-    frame = assemble(made).frame(["start_ns", "correlation", "name"])
+    frame = assembled(*made).frame(["start_ns", "correlation", "name"])
     ids = list(range(4 * size))
     assert frame["id"].to_list() == ids
     assert frame["start_ns"].to_list() == [1000 * n for n in ids]

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from helpers import fixture_paths
+from helpers import assembled, fixture_paths
 from hypothesis import given
 from hypothesis import strategies as st
 
 import skiptrace as sk
-from skiptrace.read.columns import assemble
 from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import find_layout
 from skiptrace.read.names import distinct_at
@@ -53,7 +52,7 @@ def agree(events: list[str]) -> list[int]:
     reader = Reader(layout)
     part = reader.read(text + b" " * MARGIN)
     decoded = from_decoded(orjson.loads(b"[" + text + b"]"))
-    fast, slow = assemble([part]), assemble([decoded])
+    fast, slow = assembled(part), assembled(decoded)
     columns = [*NUMBERS, *TEXTS[:4]]
     assert fast.frame(columns).equals(slow.frame(columns))
     assert (fast.events, fast.found, fast.not_rows) == (slow.events, slow.found, slow.not_rows)

@@ -16,7 +16,7 @@ from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
 from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import Meta
-from skiptrace.model.nesting import link_to_row, rows_of
+from skiptrace.model.nesting import link_to_row, rows_of, thread_rows
 from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK
@@ -164,14 +164,11 @@ def _note_links(
 
 def _overlapping(works: pl.DataFrame) -> pl.DataFrame:
     """Works that start before an earlier one of their stream has ended."""
-    keys = ("start_ns", "stream", "device")
-    order = np.lexsort([works[key].to_numpy() for key in keys])  # of one start, in file order
-    start, stream, device = (works[key].to_numpy()[order] for key in keys)
-    end = start + works["dur_ns"].to_numpy()[order]
-    same = (stream[1:] == stream[:-1]) & (device[1:] == device[:-1])
-    if not (same & (start[1:] < end[:-1])).any():  # then none overlaps one before that either
-        return works.clear()
-    return works[order].filter(
-        pl.col("start_ns")
-        < (pl.col("start_ns") + pl.col("dur_ns")).cum_max().shift(1).over("device", "stream")
+    device, stream, start, dur = (
+        works[c].to_numpy() for c in ("device", "stream", "start_ns", "dur_ns")
     )
+    early = [np.empty(0, np.int64)]
+    for rows in thread_rows(device, stream, start).values():
+        reach = np.maximum.accumulate((start + dur)[rows])
+        early.append(rows[1:][start[rows[1:]] < reach[:-1]])
+    return works[np.concatenate(early)]

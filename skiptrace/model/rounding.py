@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
 
+Number = TypeVar("Number", int, pl.Expr)
 
-def _halved(total: pl.Expr) -> pl.Expr:
+
+def _halved(total: Number) -> Number:
     """Half of an integer, rounded half to even."""
     quotient = total // 2
     return quotient + ((total % 2) * (quotient % 2))
@@ -52,5 +56,4 @@ def median_of(values: Ints) -> int:
     """Median of a non-empty array, half to even."""
     low, high = (len(values) - 1) // 2, len(values) // 2
     ordered = np.partition(values, (low, high))
-    whole, half = divmod(int(ordered[low]) + int(ordered[high]), 2)
-    return whole + (whole % 2 if half else 0)
+    return _halved(int(ordered[low]) + int(ordered[high]))

@@ -178,14 +178,6 @@ class Columns:
         return raw
 
 
-def assemble(parts: Iterable[Part]) -> RawEvents:
-    """The events of parts as columns, with all oddities counted."""
-    columns = Columns()
-    for part in parts:
-        columns.append(part)
-    return columns.assembled()
-
-
 class _Growing:
     """An array that grows in memory of its own, which goes back to the system with it."""
 

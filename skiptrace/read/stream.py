@@ -250,29 +250,26 @@ def _ahead(items: Iterator[V], reader: ThreadPoolExecutor) -> Iterator[V]:
 
 
 def _parsed(chunks: Iterator[tuple[bytes, int]], parse: Callable[[bytes, int], V]) -> Iterator[V]:
-    """Each chunk parsed, in their order: by this thread, or several where that pays."""
-    few, many = (_threads(large=large) for large in (False, True))
+    """Each chunk parsed, in their order: by this thread, or several where that pays.
+
+    Small ones, or more than two at a time, would hand Python's lock to and fro. Without such a
+    lock a core each.
+    """
+    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
+    threads = os.cpu_count() or 1
+    if has_lock:
+        threads = min(threads, 2)
     waiting: deque[Future[V]] = deque()
-    with ThreadPoolExecutor(many) as parsers:
+    with ThreadPoolExecutor(threads) as parsers:
         for chunk, at in chunks:
-            if at < _LONG and few == 1:
+            if has_lock and at < _LONG:
                 yield parse(chunk, at)
                 continue
             waiting.append(parsers.submit(parse, chunk, at))
-            if len(waiting) > many:  # bounds how much is in memory
+            if len(waiting) > threads:  # bounds how much is in memory
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _threads(*, large: bool) -> int:
-    """Threads that parse blocks of 4 MiB or large ones, beside the one that reads and unpacks.
-
-    More would hand Python's lock to and fro. Without such a lock, a core each.
-    """
-    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-    cores = os.cpu_count() or 1
-    return min(cores, 2 if large else 1) if has_lock else cores
 
 
 def _one(
