@@ -62,6 +62,15 @@ def test_a_blocking_copy_ends_its_call() -> None:
     assert (doubled.point - made.model.time)[[1, 3, 5]].tolist() == [25_000, 50_000, 75_000]
 
 
+@pytest.mark.parametrize("start", [1, 11.5, 12])
+def test_a_copy_that_its_call_waited_for_was_not_launched_at_the_return(start: float) -> None:
+    # However little it ended before the return, and however wrong its clock is.
+    made = recorded(sk.load([call("cudaMemcpy", 2, 10, 1), memcpy(start, 0, 1)]))
+    assert made.counts["blocking_copies"] == 1
+    assert made.model.point.tolist() == [0]
+    assert_plain(made.model)
+
+
 def test_works_launched_before_the_recording_start_when_they_did() -> None:
     events = [kernel(5, 10), kernel(40, 10), op("a", 0, 9), call("cudaLaunchKernel", 1, 2, 1)]
     made = recorded(sk.load([*events, kernel(20, 5, 1)]))

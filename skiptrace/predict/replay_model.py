@@ -157,7 +157,9 @@ class _Ways:
         usual = [_usual(after_return, heads & (lanes.kind == c), idle, apart) for c in codes]
         of_kind = [usual[0] or 0 if way is None else way for way in usual]
         from_return = np.array([*of_kind, 0])[lanes.kind]
-        early = heads & (after_return < from_return - SLACK_NS)
+        # What had ended by the return cannot have waited for it, however near it lies.
+        has_ended = lanes.end <= lanes.returned
+        early = heads & (has_ended | (after_return < from_return - SLACK_NS))
         early_ways = [
             _usual(after_start, early & (lanes.kind == c), idle, apart) or 0 for c in codes
         ]
