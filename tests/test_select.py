@@ -97,6 +97,19 @@ def test_all_of_a_block_can_be_left_out() -> None:
     assert sk.load(data, without=["cpu_op"]).work.equals(whole.work.with_columns(pl.col("launch")))
 
 
+@pytest.mark.parametrize("without", [[], ["python_function"]])
+def test_another_list_behind_the_events_that_is_laid_out_alike_holds_none(
+    without: list[str],
+) -> None:
+    frames = [event("python_function", "f", i, 1) for i in range(20)]
+    other = [{key: e[key] for key in ("ph", "cat", *e)} for e in frames]
+    mine = [{key: e[key] for key in ("ph", "cat", *e)} for e in [*traced()[1::5], *frames]]
+    data = json.dumps({"traceEvents": mine, "other": {"list": other}}, indent=0).encode()
+    trace = sk.load(data, without=without)
+    assert trace.meta.events == len(mine)
+    assert len(trace.ops) == len(traced()) // 5
+
+
 def test_a_window_needs_an_end_after_its_start() -> None:
     with pytest.raises(sk.errors.StepError, match="start < end"):
         sk.load([], window=(5, 5))

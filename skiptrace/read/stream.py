@@ -7,6 +7,7 @@ Both go the same way through a damaged file too, so that an event has one index.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ _LONG = 1 << 28
 _LARGE = 1 << 24
 """Such blocks are parsed by two threads: in smaller ones they hand Python's lock to and fro."""
 
+_LIST_END = re.compile(rb"}\s*]")
+"""What a list of objects ends in, though not only that."""
 PADDING = b" " * MARGIN
 """Stands behind the events of a chunk, so that they can be looked at eight bytes at a time."""
 
@@ -209,6 +212,10 @@ def _in_blocks(
         for part, found in _parsed(chunks(reader), parse):
             held.append(part)
             faults.extend(found)
+    most, cut = _before_last(of_bytes, rest, layout)
+    if most is not None:
+        held.append(most)
+        rest, rest_at = rest[cut:], rest_at + cut
     # What is left closes the document that the first bytes opened.
     document = data[:first] + rest
     try:
@@ -221,6 +228,23 @@ def _in_blocks(
         faults += _moved(mended.faults, first, rest_at)
     held.append(way.of_events(events))
     return Read(held, header, faults)
+
+
+def _before_last(
+    of_bytes: Callable[[bytes], T], rest: bytes, layout: Layout
+) -> tuple[T | None, int]:
+    """What is made of all remaining events but the last, and where that one begins.
+
+    None where they are damaged, or where some may be of another list, which can have the same
+    between its objects: they are left to what closes the document.
+    """
+    cut = rest.rfind(layout.separator) + 1
+    if not cut or (_LIST_END.search(rest, 0, cut) and not is_list(rest[:cut])):
+        return None, 0
+    try:
+        return of_bytes(rest[:cut] + PADDING), cut + len(layout.between)
+    except orjson.JSONDecodeError:
+        return None, 0
 
 
 def _relay(progress: Progress | None) -> tuple[Progress, Callable[[], None]]:
@@ -330,11 +354,4 @@ def _chunks(
             waiting = [data[cut + 1 + between :]]
             edge = waiting[0][-less:]
         data = more
-    data = b"".join((*waiting, data))
-    cut = data.rfind(separator) + 1
-    # Behind the events there may be other lists, with the same between their objects.
-    if cut and is_list(data[:cut]):
-        yield data[:cut] + PADDING, at, False
-        at += cut + between
-        data = data[cut + between :]
-    yield data, at, True
+    yield b"".join((*waiting, data)), at, True
