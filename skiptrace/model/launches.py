@@ -13,6 +13,7 @@ from skiptrace.errors import FloorError
 from skiptrace.intervals import Ints
 from skiptrace.model.rounding import median_of
 from skiptrace.model.schema.column import KINDS
+from skiptrace.read.columns import where
 from skiptrace.thresholds import MIN_IDLE_LAUNCHES
 
 
@@ -140,7 +141,7 @@ def _earlier_end(
     before = (own >= low[of]) & (own < until[of])
     if before.any():
         _without_own(result, ends, low, until, own[before], of[before])
-    return pl.select(pl.when(pl.Series(result != none)).then(pl.Series(result))).to_series()
+    return where(result != none, pl.Series(result))
 
 
 def _without_own(result: Ints, ends: Ints, low: Ints, until: Ints, own: Ints, owner: Ints) -> None:

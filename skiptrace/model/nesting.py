@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints, last_above
+from skiptrace.read.columns import where
 
 Thread: TypeAlias = tuple[int, int]
 """A process and one of its threads."""
@@ -157,5 +158,4 @@ def link_to_row(ids: pl.Series, row: Ints) -> pl.Series:
     """Ids at the given rows, null where the row is -1."""
     if not len(ids):
         return pl.repeat(None, len(row), dtype=ids.dtype, eager=True)
-    found = ids.gather(np.maximum(row, 0))
-    return pl.select(pl.when(pl.Series(row >= 0)).then(found)).to_series()
+    return where(row >= 0, ids[np.maximum(row, 0)])

@@ -15,6 +15,7 @@ import polars as pl
 from skiptrace.errors import StepError
 from skiptrace.intervals import Ints, last_above
 from skiptrace.model.categories import STEP_NAME
+from skiptrace.model.nesting import link_to_row
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.recorded import STEPS
 
@@ -221,9 +222,4 @@ def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:
         if process is not None:
             inside &= pid == process
         index = np.where(inside, group["n"].to_numpy()[np.maximum(place, 0)], index)
-    names = (
-        steps["name"].gather(np.maximum(index, 0))
-        if len(steps)
-        else pl.repeat(None, len(times), dtype=pl.String, eager=True)
-    )
-    return pl.select(pl.when(pl.Series(index >= 0)).then(names)).to_series()
+    return link_to_row(steps["name"], index)

@@ -46,7 +46,9 @@ SPLIT = (
 
 def conform(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame:
     """The columns of a schema, in its order, in its dtypes."""
-    return frame.select(pl.col(c.name).cast(c.dtype) for c in columns)
+    kept = frame[[c.name for c in columns]]
+    other = [pl.col(c.name).cast(c.dtype) for c in columns if kept[c.name].dtype != c.dtype]
+    return kept.with_columns(other) if other else kept
 
 
 def empty(columns: tuple[Column, ...]) -> pl.DataFrame:
