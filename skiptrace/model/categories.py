@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-import polars as pl
-
 WORK_KINDS = {
     "kernel": "kernel", "Kernel": "kernel", "mtia_ccp_events": "kernel",
     "gpu_memcpy": "memcpy", "Memcpy": "memcpy",
@@ -69,15 +67,6 @@ LAUNCH_KERNEL = r"(?i)Launch(?:Cooperative|Host)?Kernel|AppendLaunch|EnqueueKern
 """Both only for health: launches whose works seem to be missing. Neither decides a link."""
 
 
-def is_call() -> pl.Expr:
-    """Whether ``cat`` names calls of a runtime or driver API."""
-    cat = pl.col("cat")
-    suffix = cat.str.ends_with(CALL_SUFFIXES[0])
-    for other in CALL_SUFFIXES[1:]:
-        suffix = suffix | cat.str.ends_with(other)
-    return suffix | cat.is_in(LEGACY_CALLS)
-
-
 ROLES = (
     "not understood", "op", "annotation", "step", "call", "work", "python", "overhead", "sync",
     "unused",
@@ -89,21 +78,24 @@ ON_HOST = ("op", "annotation", "python", "step", "overhead")
 """Those that are nothing but a time on a thread."""
 
 
-def may_be_step() -> pl.Expr:
+_ROLE_OF = {
+    **dict.fromkeys(WORK_KINDS, "work"),
+    **dict.fromkeys(OPS, "op"),
+    **dict.fromkeys(LEGACY_CALLS, "call"),
+    **dict.fromkeys(ANNOTATIONS, "annotation"),
+    **dict.fromkeys(PYTHON, "python"),
+    **dict.fromkeys(OVERHEAD, "overhead"),
+    **dict.fromkeys(SYNCS, "sync"),
+    **dict.fromkeys(UNUSED, "unused"),
+}
+
+
+def role(category: str) -> str:
+    """Role of a category; one that is not understood health counts."""
+    is_call = category.endswith(CALL_SUFFIXES)
+    return _ROLE_OF.get(category, "call" if is_call else "not understood")
+
+
+def may_be_step(category: str) -> bool:
     """Whether an event of a category is a step, if it is named like one and is no annotation."""
-    return ~pl.col("cat").is_in([*WORK_KINDS, *SYNCS, *UNUSED, *OVERHEAD, *ANNOTATIONS])
-
-
-def role() -> pl.Expr:
-    """Role of each ``cat``; null for one that is not understood, which health counts."""
-    cat = pl.col("cat")
-    return (
-        pl.when(cat.is_in(list(WORK_KINDS))).then(pl.lit("work"))
-        .when(cat.is_in(OPS)).then(pl.lit("op"))
-        .when(is_call()).then(pl.lit("call"))
-        .when(cat.is_in(ANNOTATIONS)).then(pl.lit("annotation"))
-        .when(cat.is_in(PYTHON)).then(pl.lit("python"))
-        .when(cat.is_in(OVERHEAD)).then(pl.lit("overhead"))
-        .when(cat.is_in(SYNCS)).then(pl.lit("sync"))
-        .when(cat.is_in(UNUSED)).then(pl.lit("unused"))
-    )  # fmt: skip
+    return role(category) in ("not understood", "op", "call", "python")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,12 @@ import polars as pl
 
 from skiptrace.intervals import Ints
 from skiptrace.model import categories as cats
+from skiptrace.model.nesting import link_to_row
 from skiptrace.read.columns import RawEvents
 
 HOST = ("name", "start_ns", "dur_ns", "pid", "tid")
 _CALL = (*HOST, "correlation", "external_id")
+_NO_CODES = np.zeros(0, np.int32)
 
 
 @dataclass
@@ -44,8 +47,6 @@ def split_by_role(raw: RawEvents) -> Events:
     """Take the columns apart. They are used up: a trace holds its events once."""
     rows = _rows_by_role(raw)
     host = {role: raw.frame(HOST, rows[role]) for role in cats.ON_HOST}
-    unknown = rows["not understood"]
-    names = raw.frame(["cat"], unknown)["cat"].fill_null("no category").value_counts(sort=True)
     work = raw.frame((*_CALL, "device", "stream", "bytes"), rows["work"]).with_columns(
         _kinds(raw, rows["work"]),
         device=pl.coalesce("device", "pid"),
@@ -66,11 +67,7 @@ def split_by_role(raw: RawEvents) -> Events:
         collectives=work["id"].gather(np.flatnonzero(is_collective)),
         span=(int(start.min()), int((start + dur).max())) if len(start) else (0, 0),
         duplicates=_duplicates(raw),
-        not_understood=(
-            len(unknown),
-            _first(raw.ids[unknown]),
-            [f"{name}: {count:,}" for name, count in names.head(8).iter_rows()],
-        ),
+        not_understood=_not_understood(raw, rows["not understood"]),
     )
     for columns in (raw.numbers, raw.null, raw.codes):
         columns.clear()
@@ -78,29 +75,47 @@ def split_by_role(raw: RawEvents) -> Events:
     return events
 
 
+def _categories(raw: RawEvents) -> Iterator[tuple[int, str]]:
+    """The categories that occur, and their codes."""
+    cat = raw.codes.get("cat", _NO_CODES)
+    for code in np.flatnonzero(np.bincount(cat[cat >= 0])).tolist():
+        yield code, raw.texts[code]
+
+
 def _rows_by_role(raw: RawEvents) -> dict[str, Ints]:
     """Role of `ROLES` -> the rows of it."""
-    table = raw.texts.to_frame("cat").select(
-        role=cats.role().fill_null(cats.ROLES[0]).cast(pl.Enum(cats.ROLES)).to_physical(),
-        may_be_step=cats.may_be_step(),
-        is_step=pl.col("cat").str.contains(cats.STEP_NAME),
-    )
-    # A code of -1, no text, finds the last row.
+    # A code of -1, no text, finds the last.
+    role_of = np.full(len(raw.texts) + 1, cats.ROLES.index("not understood"), np.uint8)
+    may_be_step = np.ones(len(raw.texts) + 1, np.bool_)
+    for code, category in _categories(raw):
+        role_of[code] = cats.ROLES.index(cats.role(category))
+        may_be_step[code] = cats.may_be_step(category)
     none = np.full(len(raw.ids), -1, np.int32)
     cat, name = raw.codes.get("cat", none), raw.codes.get("name", none)
-    role = np.append(table["role"].to_numpy(), 0)[cat]
-    steps = np.append(table["is_step"].to_numpy(), False)[name]
-    if steps.any():
-        steps &= np.append(table["may_be_step"].to_numpy(), True)[cat]
-        role[steps] = cats.ROLES.index("step")
+    role = role_of[cat]
+    is_step = np.append(raw.texts.str.contains(cats.STEP_NAME).to_numpy(), False)
+    if is_step.any():
+        role[is_step[name] & may_be_step[cat]] = cats.ROLES.index("step")
     return {name: np.flatnonzero(role == i) for i, name in enumerate(cats.ROLES)}
 
 
 def _kinds(raw: RawEvents, rows: Ints) -> pl.Series:
     """Kind of each work."""
-    kinds = raw.texts.replace_strict(cats.WORK_KINDS, default=None, return_dtype=pl.String)
-    codes = raw.codes["cat"][rows] if len(rows) else rows
-    return kinds.gather(codes).alias("kind")
+    kinds = list(dict.fromkeys(cats.WORK_KINDS.values()))
+    kind_of = np.full(len(raw.texts), -1)
+    for code, category in _categories(raw):
+        if category in cats.WORK_KINDS:
+            kind_of[code] = kinds.index(cats.WORK_KINDS[category])
+    kind = kind_of[raw.codes.get("cat", _NO_CODES)[rows]]
+    return link_to_row(pl.Series("kind", kinds), kind)
+
+
+def _not_understood(raw: RawEvents, rows: Ints) -> tuple[int, int | None, list[str]]:
+    if not len(rows):
+        return 0, None, []
+    names = raw.frame(["cat"], rows)["cat"].fill_null("no category").value_counts(sort=True)
+    frequent = [f"{name}: {count:,}" for name, count in names.head(8).iter_rows()]
+    return len(rows), int(raw.ids[rows[0]]), frequent
 
 
 def _duplicates(raw: RawEvents) -> tuple[int, int | None]:
@@ -111,11 +126,9 @@ def _duplicates(raw: RawEvents) -> tuple[int, int | None]:
         mixed ^= mixed >> np.uint64(29)
     ordered = np.sort(mixed)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(twice):
+        return 0, None
     content = [*raw.numbers, *raw.codes]
     alike = raw.frame(content, np.flatnonzero(np.isin(mixed, twice, kind="sort")))
     again = alike.filter(~alike.select(pl.struct(content).is_first_distinct()).to_series())
-    return len(again), _first(again["id"].to_numpy())
-
-
-def _first(ids: Ints) -> int | None:
-    return int(ids[0]) if len(ids) else None
+    return len(again), again["id"][0] if len(again) else None
