@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from skiptrace.model import categories as cats
 from skiptrace.model.arguments import SavedArguments
 from skiptrace.model.doubts import note_doubts
 from skiptrace.model.events import Events
@@ -60,7 +59,7 @@ def build_trace(
     del nest  # as large as three columns
     works, floors = linked.work, linked.floors
     launches = conform(_with_ops(linked.launches, calls, ops), LAUNCHES)
-    _note_links(findings, ops, calls, launches, linked)
+    _note_links(findings, ops, launches, linked)
     kinds = {"kernel", *launches["kind"].unique()}
     for how in dict.fromkeys(floors.source.values()):
         rest = [k for k in floors.source if floors.source[k] == how and k in kinds]
@@ -137,29 +136,26 @@ def _link_device(events: Events) -> _Linked:
 
 
 def _note_links(
-    findings: Findings,
-    ops: pl.DataFrame,
-    calls: pl.DataFrame,
-    launches: pl.DataFrame,
-    linked: _Linked,
+    findings: Findings, ops: pl.DataFrame, launches: pl.DataFrame, linked: _Linked
 ) -> None:
     works = linked.work.select(
         "id", "start_ns", "dur_ns", "device", "stream", "correlation", "launch"
     )
     findings.add("no_device_work", int(works.is_empty()))
     findings.add("no_operators", int(ops.is_empty()))
-    unlinked = works.filter(pl.col("launch").is_null())
+    unlinked = _lacking(works, "launch")
     findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
     findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
     findings.add("linked_by_external_id", linked.fallbacks, len(works))
     for kind, column in (("launch_without_op", "op"), ("launch_outside_steps", "step")):
-        outside = launches.select("id", column).filter(pl.col(column).is_null())
-        findings.add_rows(kind, outside, len(launches))
-    graphs = calls.select("id", "name").filter(pl.col("name").str.contains(cats.LAUNCH_GRAPH))
-    findings.add_rows(
-        "graph_without_work", graphs.join(launches.select("id"), on="id", how="anti"), len(graphs)
-    )
+        findings.add_rows(kind, _lacking(launches, column), len(launches))
     findings.add_rows("overlapping_work", _overlapping(works), len(works))
+
+
+def _lacking(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Rows without a value in a column; that there are none is known without a look."""
+    nulls = frame[column].null_count()
+    return frame.filter(pl.col(column).is_null()) if nulls else frame.clear()
 
 
 def _overlapping(works: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from skiptrace.intervals import overlap, union
@@ -25,10 +26,18 @@ def note_doubts(findings: Findings, frames: Frames, events: Events, meta: Meta) 
     findings.add_rows("zero_duration", instant, sum(map(len, timed)))
     _note_clocks(findings, launches, work)
     _note_ids(findings, calls, work)
-    lost = _without_work(calls, work)
+    names = calls["name"].unique()  # few: they are looked at instead of every call's
+    kernel, graph = (
+        names.filter(names.str.contains(pattern))
+        for pattern in (cats.LAUNCH_KERNEL, cats.LAUNCH_GRAPH)
+    )
+    lost = _without_work(_named(calls, kernel), work)
     findings.add_rows("launch_without_work", lost, len(lost) + len(launches))
-    graphs, short = _short_graphs(launches, work)
-    findings.add_rows("graph_incomplete", short, graphs)
+    graphs = _named(calls, graph)
+    without = graphs.join(launches.select("id"), on="id", how="anti")
+    findings.add_rows("graph_without_work", without, len(graphs))
+    graphs = _named(launches, graph)
+    findings.add_rows("graph_incomplete", _short_graphs(graphs, work), len(graphs))
     _note_steps(findings, frames, events, lost)
     _note_profiler(findings, frames, events, meta)
 
@@ -67,7 +76,9 @@ def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> No
         & (pl.col("correlation") >= pl.lit(earliest, pl.Int64))
     )
     findings.add_rows("call_missing", lost, len(work))
-    shared = calls.filter(valid_id() & pl.col("correlation").is_duplicated())
+    ordered = np.sort(calls["correlation"].drop_nulls().to_numpy())
+    again = pl.Series(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+    shared = calls.filter(valid_id() & pl.col("correlation").is_in(again.implode()))
     shared = shared.sort("start_ns", -pl.col("dur_ns"), "id")
     outermost = pl.col("correlation").is_first_distinct()
     findings.add_rows("shared_correlation", shared.filter(~outermost), len(calls))
@@ -83,24 +94,25 @@ def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> No
     findings.add_rows("ambiguous_correlation", doubtful, len(work))
 
 
-def _without_work(calls: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
-    """Calls named as launches of a kernel, with a correlation that no work has."""
-    names = calls["name"].unique()
-    launching = names.filter(names.str.contains(cats.LAUNCH_KERNEL))
-    return calls.filter(pl.col("name").is_in(launching.implode()) & valid_id()).filter(
-        ~pl.col("correlation").is_in(work["correlation"].unique().implode())
-    )
+def _named(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
+    """Rows that have one of these names."""
+    return frame.filter(pl.col("name").is_in(names.implode())) if len(names) else frame.clear()
 
 
-def _short_graphs(launches: pl.DataFrame, work: pl.DataFrame) -> tuple[int, pl.DataFrame]:
-    """How many graph launches there are, and those that stop short of another of their graph.
+def _without_work(launching: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
+    """Calls with a correlation that no work has."""
+    known = work["correlation"].unique().implode()
+    return launching.filter(valid_id() & ~pl.col("correlation").is_in(known))
+
+
+def _short_graphs(graphs: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
+    """Graph launches that stop short of another of their graph.
 
     Which graph was launched is not recorded: one whose works, by name and in order, are the
     beginning of another's is taken to be a part of that graph.
     """
-    graphs = launches.filter(pl.col("name").str.contains(cats.LAUNCH_GRAPH))
     if graphs["works"].n_unique() < 2:
-        return len(graphs), graphs.clear()
+        return graphs.clear()
     works = (
         work.select("launch", "name", "device", "start_ns", "id")
         .join(graphs.select(launch="id", count="works"), on="launch")
@@ -120,7 +132,7 @@ def _short_graphs(launches: pl.DataFrame, work: pl.DataFrame) -> tuple[int, pl.D
         )
         .filter("short")
     )
-    return len(graphs), graphs.filter(pl.col("id").is_in(alike["launch"].implode()))
+    return graphs.filter(pl.col("id").is_in(alike["launch"].implode()))
 
 
 def _note_steps(findings: Findings, frames: Frames, events: Events, lost: pl.DataFrame) -> None:

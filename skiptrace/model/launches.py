@@ -177,14 +177,14 @@ def find_floors(launches: pl.DataFrame) -> Floors:
     """The floor per kind: what launches onto an idle device took in the median."""
     ns: dict[str, int] = {}
     source: dict[str, str] = {}
-    launches = launches.select("kind", "found_idle", "tklqt_ns")
+    tklqt, found_idle = (launches[c].to_numpy() for c in ("tklqt_ns", "found_idle"))
     for kind in KINDS:
-        of_kind = launches.filter(pl.col("kind") == kind)
-        idle = of_kind.filter("found_idle")["tklqt_ns"].to_numpy()
+        is_kind = launches["kind"].eq_missing(kind).to_numpy()
+        idle = tklqt[is_kind & found_idle]
         if len(idle) >= MIN_IDLE_LAUNCHES:
             ns[kind], source[kind] = median_of(idle), "median"
-        elif kind == "kernel" and len(of_kind):
-            ns[kind], source[kind] = int(of_kind["tklqt_ns"].min()), "smallest"  # type: ignore[arg-type]
+        elif kind == "kernel" and is_kind.any():
+            ns[kind], source[kind] = int(tklqt[is_kind].min()), "smallest"
         elif kind == "kernel":
             ns[kind], source[kind] = 0, "none"
         else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from skiptrace.intervals import Ints
 from skiptrace.model.nesting import Nest, ancestry, link_to_row
+from skiptrace.read.columns import where
 
 NO_ID = (0, -1, 2**32 - 1)
 """Correlations that are no id: zero, and -1 however it was printed."""
@@ -22,14 +24,20 @@ def nest_ops(ops: pl.DataFrame) -> tuple[pl.DataFrame, Nest, int]:
     parent = nest.parents()
     depth, root = ancestry(parent)
     crossing = int(((parent >= 0) & (nest.ends > nest.ends[parent])).sum())
-    ids = ops["id"].gather(nest.order)
-    placed = pl.DataFrame(
-        {"id": ids, "parent": link_to_row(ids, parent), "depth": depth, "root": ids.gather(root)}
+    ids = ops["id"].to_numpy()[nest.order]
+
+    def by_row(placed: Ints) -> Ints:
+        rows = np.empty_like(placed)
+        rows[nest.order] = placed
+        return rows
+
+    above = by_row(parent)
+    found = ops.with_columns(
+        where(above >= 0, pl.Series("parent", ids[above])),
+        depth=pl.Series(by_row(depth)),
+        root=pl.Series(by_row(ids[root])),
     )
-    # Back to file order by scatter, cheaper than a join.
-    back = np.empty(len(nest.order), np.int64)
-    back[nest.order] = np.arange(len(nest.order))
-    return ops.with_columns(placed.drop("id")[back].get_columns()), nest, crossing
+    return found, nest, crossing
 
 
 def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, int]:
