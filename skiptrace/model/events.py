@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -45,10 +45,11 @@ class Events:
 
 def split_by_role(raw: RawEvents) -> Events:
     """Take the columns apart. They are used up: a trace holds its events once."""
-    rows = _rows_by_role(raw)
+    categories = _categories(raw)
+    rows = _rows_by_role(raw, categories)
     host = {role: raw.frame(HOST, rows[role]) for role in cats.ON_HOST}
     work = raw.frame((*_CALL, "device", "stream", "bytes"), rows["work"]).with_columns(
-        _kinds(raw, rows["work"]),
+        _kinds(raw, rows["work"], categories),
         device=pl.coalesce("device", "pid"),
         stream=pl.coalesce("stream", "tid"),
     )
@@ -75,19 +76,18 @@ def split_by_role(raw: RawEvents) -> Events:
     return events
 
 
-def _categories(raw: RawEvents) -> Iterator[tuple[int, str]]:
-    """The categories that occur, and their codes."""
-    cat = raw.codes.get("cat", _NO_CODES)
-    for code in np.flatnonzero(np.bincount(cat[cat >= 0])).tolist():
-        yield code, raw.texts[code]
+def _categories(raw: RawEvents) -> dict[int, str]:
+    """The categories that occur, by their codes."""
+    occurs = np.zeros(len(raw.texts) + 1, np.bool_)
+    occurs[raw.codes.get("cat", _NO_CODES)] = True  # -1, no text, finds the last
+    return {code: raw.texts[code] for code in np.flatnonzero(occurs[:-1]).tolist()}
 
 
-def _rows_by_role(raw: RawEvents) -> dict[str, Ints]:
+def _rows_by_role(raw: RawEvents, categories: dict[int, str]) -> dict[str, Ints]:
     """Role of `ROLES` -> the rows of it."""
-    # A code of -1, no text, finds the last.
     role_of = np.full(len(raw.texts) + 1, cats.ROLES.index("not understood"), np.uint8)
     may_be_step = np.ones(len(raw.texts) + 1, np.bool_)
-    for code, category in _categories(raw):
+    for code, category in categories.items():
         role_of[code] = cats.ROLES.index(cats.role(category))
         may_be_step[code] = cats.may_be_step(category)
     none = np.full(len(raw.ids), -1, np.int32)
@@ -99,11 +99,11 @@ def _rows_by_role(raw: RawEvents) -> dict[str, Ints]:
     return {name: np.flatnonzero(role == i) for i, name in enumerate(cats.ROLES)}
 
 
-def _kinds(raw: RawEvents, rows: Ints) -> pl.Series:
+def _kinds(raw: RawEvents, rows: Ints, categories: dict[int, str]) -> pl.Series:
     """Kind of each work."""
     kinds = list(dict.fromkeys(cats.WORK_KINDS.values()))
     kind_of = np.full(len(raw.texts), -1)
-    for code, category in _categories(raw):
+    for code, category in categories.items():
         if category in cats.WORK_KINDS:
             kind_of[code] = kinds.index(cats.WORK_KINDS[category])
     kind = kind_of[raw.codes.get("cat", _NO_CODES)[rows]]
@@ -119,16 +119,24 @@ def _not_understood(raw: RawEvents, rows: Ints) -> tuple[int, int | None, list[s
 
 
 def _duplicates(raw: RawEvents) -> tuple[int, int | None]:
-    # First by one number a row, since hashing every column of every event costs most.
-    mixed = np.zeros(len(raw.ids), np.uint64)
+    # Events stand nearly in the order of their starts: those are cheap to sort, and few are shared.
+    rows = _shared(raw.numbers["start_ns"])
+    # Then by one number a row, since hashing every column of every event costs most.
+    mixed = np.zeros(len(rows), np.uint64)
     for column in ("start_ns", "dur_ns", "tid"):
-        mixed = (mixed ^ raw.numbers[column].view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ raw.numbers[column][rows].view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
-    ordered = np.sort(mixed)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(twice):
+    rows = rows[_shared(mixed)]
+    if not len(rows):
         return 0, None
     content = [*raw.numbers, *raw.codes]
-    alike = raw.frame(content, np.flatnonzero(np.isin(mixed, twice, kind="sort")))
+    alike = raw.frame(content, rows)
     again = alike.filter(~alike.select(pl.struct(content).is_first_distinct()).to_series())
     return len(again), again["id"][0] if len(again) else None
+
+
+def _shared(values: np.ndarray[Any, Any]) -> Ints:
+    """Rows whose value another row has too, in order."""
+    order = np.argsort(values, kind="stable")
+    again = np.flatnonzero(values[order[1:]] == values[order[:-1]])
+    return np.union1d(order[again], order[again + 1])
