@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
-from skiptrace.intervals import overlap, union
+from skiptrace.intervals import overlap, shared, union
 from skiptrace.model import categories as cats
 from skiptrace.model.events import Events
 from skiptrace.model.health import Findings
@@ -76,14 +75,12 @@ def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> No
         & (pl.col("correlation") >= pl.lit(earliest, pl.Int64))
     )
     findings.add_rows("call_missing", lost, len(work))
-    ordered = np.sort(calls["correlation"].drop_nulls().to_numpy())
-    again = pl.Series(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
-    shared = calls.filter(valid_id() & pl.col("correlation").is_in(again.implode()))
-    shared = shared.sort("start_ns", -pl.col("dur_ns"), "id")
+    several = calls[shared(calls["correlation"].fill_null(0).to_numpy())].filter(valid_id())
+    several = several.sort("start_ns", -pl.col("dur_ns"), "id")
     outermost = pl.col("correlation").is_first_distinct()
-    findings.add_rows("shared_correlation", shared.filter(~outermost), len(calls))
-    first = shared.filter(outermost)
-    apart = shared.join(
+    findings.add_rows("shared_correlation", several.filter(~outermost), len(calls))
+    first = several.filter(outermost)
+    apart = several.join(
         first.select("correlation", "pid", "tid", first_end=_END), on="correlation", suffix="_first"
     ).filter(
         (pl.col("pid") != pl.col("pid_first"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Ints
+from skiptrace.intervals import Ints, shared
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import link_to_row
 from skiptrace.read.columns import RawEvents
@@ -120,23 +119,16 @@ def _not_understood(raw: RawEvents, rows: Ints) -> tuple[int, int | None, list[s
 
 def _duplicates(raw: RawEvents) -> tuple[int, int | None]:
     # Events stand nearly in the order of their starts: those are cheap to sort, and few are shared.
-    rows = _shared(raw.numbers["start_ns"])
+    rows = shared(raw.numbers["start_ns"])
     # Then by one number a row, since hashing every column of every event costs most.
     mixed = np.zeros(len(rows), np.uint64)
     for column in ("start_ns", "dur_ns", "tid"):
         mixed = (mixed ^ raw.numbers[column][rows].view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
-    rows = rows[_shared(mixed)]
+    rows = rows[shared(mixed)]
     if not len(rows):
         return 0, None
     content = [*raw.numbers, *raw.codes]
     alike = raw.frame(content, rows)
     again = alike.filter(~alike.select(pl.struct(content).is_first_distinct()).to_series())
     return len(again), again["id"][0] if len(again) else None
-
-
-def _shared(values: np.ndarray[Any, Any]) -> Ints:
-    """Rows whose value another row has too, in order."""
-    order = np.argsort(values, kind="stable")
-    again = np.flatnonzero(values[order[1:]] == values[order[:-1]])
-    return np.union1d(order[again], order[again + 1])
