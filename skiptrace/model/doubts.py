@@ -67,15 +67,18 @@ def _note_clocks(findings: Findings, launches: pl.DataFrame, work: pl.DataFrame)
 
 def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> None:
     """Work whose call is missing among those recorded, and ids of calls apart from each other."""
-    # Writers count correlations up: a work with an earlier one was launched before the recording.
-    earliest = calls.select(pl.col("correlation").filter(valid_id()).min()).item()
-    lost = work.filter(
-        valid_id()
-        & pl.col("launch").is_null()
-        & (pl.col("correlation") >= pl.lit(earliest, pl.Int64))
-    )
-    findings.add_rows("call_missing", lost, len(work))
+    if work["launch"].null_count():
+        # Writers count correlations up: a work with an earlier one is from before the recording.
+        earliest = calls.select(pl.col("correlation").filter(valid_id()).min()).item()
+        lost = work.filter(
+            valid_id()
+            & pl.col("launch").is_null()
+            & (pl.col("correlation") >= pl.lit(earliest, pl.Int64))
+        )
+        findings.add_rows("call_missing", lost, len(work))
     several = calls[shared(calls["correlation"].fill_null(0).to_numpy())].filter(valid_id())
+    if several.is_empty():
+        return
     several = several.sort("start_ns", -pl.col("dur_ns"), "id")
     outermost = pl.col("correlation").is_first_distinct()
     findings.add_rows("shared_correlation", several.filter(~outermost), len(calls))

@@ -214,12 +214,14 @@ def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:
     if is_one_step(steps):
         return pl.repeat(ALL, len(times), dtype=pl.String, eager=True)
     index = np.full(len(times), -1, np.int64)
-    for (process,), group in steps.with_row_index("n").group_by("pid", maintain_order=True):
-        starts = group["start_ns"].to_numpy()
-        ends = starts + group["dur_ns"].to_numpy()
+    start, dur = steps["start_ns"].to_numpy(), steps["dur_ns"].to_numpy()
+    processes = steps["pid"].to_list()
+    for process in dict.fromkeys(processes):
+        rows = np.array([row for row, other in enumerate(processes) if other == process])
+        starts, ends = start[rows], (start + dur)[rows]
         place = last_above(ends, np.searchsorted(starts, times, side="right") - 1, times)
         inside = place >= 0
         if process is not None:
             inside &= pid == process
-        index = np.where(inside, group["n"].to_numpy()[np.maximum(place, 0)], index)
+        index = np.where(inside, rows[place], index)
     return link_to_row(steps["name"], index)
