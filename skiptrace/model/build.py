@@ -111,9 +111,9 @@ def _with_step(frame: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 def _with_ops(launches: pl.DataFrame, calls: pl.DataFrame, ops: pl.DataFrame) -> pl.DataFrame:
     """Launches, which are calls, with the step and the operators of each."""
     call = rows_of(calls["id"], launches["id"])
-    operator = calls["op"].gather(call)
+    operator = calls["op"][call]
     root = link_to_row(ops["root"], rows_of(ops["id"], operator))
-    return launches.with_columns(operator, calls["step"].gather(call), root.alias("root_op"))
+    return launches.with_columns(operator, calls["step"][call], root.alias("root_op"))
 
 
 class _Linked(NamedTuple):

@@ -51,7 +51,7 @@ def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFram
     """
     start = work["start_ns"].to_numpy()
     linked = np.flatnonzero(work["launch"].is_not_null().to_numpy())
-    owner = work["launch"].gather(linked).to_numpy()
+    owner = work["launch"][linked].to_numpy()
     order = np.lexsort((start[linked], owner))  # of one start, in file order
     linked, owner = linked[order], owner[order]
     begins = np.flatnonzero(np.diff(owner, prepend=-1) != 0)

@@ -57,7 +57,7 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, i
     found = np.searchsorted(shared, wanted)
     hit = np.append(shared, 0)[found] == wanted  # 0 is no id: whatever it meets is none
     hit &= wanted != 0
-    ids = calls["id"].gather(candidates[np.append(first, 0)[found]]) if len(candidates) else None
+    ids = calls["id"][candidates[np.append(first, 0)[found]]] if len(candidates) else None
     launch = None if ids is None else pl.when(pl.Series(hit)).then(ids)
     linked = work.with_columns(launch=pl.lit(None, pl.Int64) if launch is None else launch)
     lacking = pl.col("correlation").is_null() & valid_id("external_id")
