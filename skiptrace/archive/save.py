@@ -1,4 +1,4 @@
-"""`Trace.save`: a trace as a folder of Parquet files that `sk.load` reads back, equal."""
+"""`Trace.save`: a trace as a folder of packed columns that `sk.load` reads back, equal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +42,13 @@ class _Files:
     content: dict[str, bytes] = field(default_factory=dict)
     listed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, name: str, frame: pl.DataFrame, compression: Any) -> None:  # noqa: ANN401
-        stored, recipes = pack(frame)
-        buffer = BytesIO()
-        # One row group: frames are read whole, and columns of one chunk are the fastest.
-        stored.write_parquet(
-            buffer, compression=compression, statistics=False, row_group_size=len(stored) + 1
-        )
-        data = buffer.getvalue()
-        self.content[f"{name}.parquet"] = data
-        self.listed[f"{name}.parquet"] = {
+    def add(self, name: str, frame: pl.DataFrame, *, deflate: bool = False) -> None:
+        data, recipes = pack(frame, deflate=deflate)
+        self.content[f"{name}.packed"] = data
+        self.listed[f"{name}.packed"] = {
             "bytes": len(data),
             "crc32": zlib.crc32(data),
+            "rows": len(frame),
             "columns": recipes,
         }
 
@@ -65,14 +59,14 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
     _check_free(target)
     files = _Files()
     for name in WHOLE_FRAMES:
-        files.add(name, getattr(trace.whole, name), "lz4")
+        files.add(name, getattr(trace.whole, name))
     for name in TRACE_FRAMES:
         frame = getattr(trace, name)
         if name not in WHOLE_FRAMES:
-            files.add(name, frame, "lz4")
+            files.add(name, frame)
         elif frame is not getattr(trace.whole, name):
-            files.add(WINDOW + name, frame, "lz4")
-    files.add(COLLECTIVES, pl.DataFrame({"id": trace.whole.collectives}), "lz4")
+            files.add(WINDOW + name, frame)
+    files.add(COLLECTIVES, pl.DataFrame({"id": trace.whole.collectives}))
     parts = _add_arguments(files, find_arguments(trace.whole.source, trace.own_ids(), None))
     meta = trace.meta
     manifest = {
@@ -119,14 +113,14 @@ def _add_arguments(files: _Files, rows: Rows) -> list[dict[str, Any]]:
                 part["json"].append(place)
                 column = _json_column(str(place), values, f"argument {key!r}")
             columns.append(column)
-        files.add(part["name"], pl.DataFrame(columns), "zstd")
+        files.add(part["name"], pl.DataFrame(columns), deflate=True)
         parts.append(part)
     if unlike:
         unlike.sort(key=lambda row: row[0])
         part = {"name": "args-unlike", "keys": None, "json": [0]}
         ids = pl.Series("id", [i for i, _ in unlike], dtype=pl.Int64)
         texts = _json_column("0", [args for _, args in unlike], "an event's arguments")
-        files.add(part["name"], pl.DataFrame([ids, texts]), "zstd")
+        files.add(part["name"], pl.DataFrame([ids, texts]), deflate=True)
         parts.append(part)
     return parts
 

@@ -1,124 +1,166 @@
-"""Columns made small before they are stored, exactly: constants, differences, narrow integers."""
+"""Frames as bytes, few of them and fast to read: constants, differences, narrow integers, codes."""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import numpy as np
+import orjson
 import polars as pl
 
-Recipe: TypeAlias = dict[str, Any]
-"""How a column comes back: ``how`` it was packed, its ``dtype``, and the value of a constant."""
+from skiptrace.intervals import Bools, Ints
 
-DTYPES: dict[str, type[pl.DataType]] = {
-    str(t()): t for t in (pl.Int64, pl.Float64, pl.Boolean, pl.String, pl.Null)
+Recipe: TypeAlias = dict[str, Any]
+"""How a column comes back: its ``dtype``, ``how`` it was packed, and what that way needs."""
+Stored: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""Values of a column as the bytes hold them."""
+
+_DTYPES: dict[str, type[pl.DataType]] = {
+    str(t()): t for t in (pl.Int64, pl.Float64, pl.Boolean, pl.String)
 }
 """Dtypes of columns that can be packed, by the name that a recipe gives them."""
-
-_NARROW = {
-    pl.UInt8: (0, 2**8 - 1), pl.Int8: (-(2**7), 2**7 - 1),
-    pl.UInt16: (0, 2**16 - 1), pl.Int16: (-(2**15), 2**15 - 1),
-    pl.UInt32: (0, 2**32 - 1), pl.Int32: (-(2**31), 2**31 - 1),
-}  # fmt: skip
+_INTEGERS = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<i8")
+_OUTLIER = np.dtype([("row", "<u4"), ("value", "<i8")])
+"""An integer that is stored apart, since it does not fit the type of the others."""
+_HUGE_PAGE = 1 << 21
 
 
-def pack(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Recipe]]:
-    """The columns to store, and how every column of the frame comes back from them.
+def pack(frame: pl.DataFrame, *, deflate: bool = False) -> tuple[bytes, dict[str, Recipe]]:
+    """The bytes of a frame, one column behind the other, and how every column comes back.
 
-    An integer column is stored as it is (``plain``), as differences from the row before
-    (``steps``) or as differences from the first column (``from_first``), most often the ``id``
-    that others follow: whichever has the fewest different values, in the narrowest type that
-    holds them. Differences wrap at 64 bits, so they are exact whatever the integers. What is the
+    An integer column is stored as it is (``plain``), as differences from the first column
+    (``from_first``), most often the ``id`` that others follow, or as differences from the row
+    before (``steps``), and in 8, 16, 32 or 64 bits, with a list of those that need more: whatever
+    takes the fewest bytes. Differences wrap at 64 bits, so they are exact whatever the integers.
+    Of ``texts`` there is the place of each among the distinct ones, which follow. What is the
     ``same`` as the first column, or ``constant``, is not stored.
     """
-    stored: list[pl.Series] = []
+    pieces: list[bytes] = []
     recipes: dict[str, Recipe] = {}
+    first = None
     for column in frame:
-        recipe: Recipe = {"how": "plain", "dtype": str(column.dtype)}
-        if stored and column.n_unique() == 1:
+        recipe: Recipe = {"dtype": str(column.dtype)}
+        if first is not None and column.n_unique() == 1:
             recipe |= {"how": "constant", "value": column[0]}
-        elif column.dtype == pl.Int64:
-            recipe["how"], packed = _pack_integers(column, frame.to_series(0) if stored else None)
-            if recipe["how"] != "same":
-                stored.append(packed)
+        elif first is not None and column.dtype == pl.Int64 and column.equals(first):
+            recipe["how"] = "same"
         else:
-            stored.append(column)
+            piece = _packed(column, first, recipe)
+            pieces.append(zlib.compress(piece) if deflate else piece)
+            recipe |= {"size": len(pieces[-1]), "deflated": deflate}
         recipes[column.name] = recipe
-    return pl.DataFrame(stored), recipes
+        first = frame.to_series(0)
+    return b"".join(pieces), recipes
 
 
-def unpack(stored: pl.DataFrame, recipes: dict[str, Recipe]) -> pl.DataFrame:
-    """The frame that `pack` was given, or its first column and those others that are left."""
-    if stored.width == 0:
-        return stored
-    first = stored.columns[0]
-    whole = _integers(stored, recipes)
-    return stored.with_columns(whole.values()).select(
-        pl.col(name) if name in whole else _unpacked(name, recipe, first)
-        for name, recipe in recipes.items()
+def unpack(
+    data: memoryview, rows: int, recipes: dict[str, Recipe], wanted: Collection[str] | None = None
+) -> pl.DataFrame:
+    """The frame of so many rows that `pack` was given; or its first column, and those wanted."""
+    first, *_ = recipes
+    integers = [n for n, r in recipes.items() if r["dtype"] == "Int64" and "size" in r]
+    block = dict(zip(integers, _block(len(integers), rows), strict=True))
+    stored: list[pl.Series] = []
+    columns: list[pl.Expr] = []
+    for name, recipe in recipes.items():
+        piece, data = data[: recipe.get("size", 0)], data[recipe.get("size", 0) :]
+        if wanted is not None and name not in (first, *wanted):
+            continue
+        column = pl.col(name)
+        if recipe["how"] == "constant":
+            column = pl.lit(recipe["value"], dtype=_DTYPES[recipe["dtype"]])
+        elif recipe["how"] == "same":
+            column = columns[0]
+        else:
+            piece = memoryview(zlib.decompress(piece)) if recipe["deflated"] else piece
+            values: Stored = np.frombuffer(piece, recipe["stored"], rows)
+            behind = piece[values.nbytes :]
+            if recipe["how"] == "texts":
+                texts = orjson.loads(zlib.decompress(behind))
+                column = pl.lit(pl.Series(texts, dtype=pl.String)).gather(column)
+            elif recipe["nulls"]:
+                bits = np.unpackbits(np.frombuffer(behind, np.uint8, -(-rows // 8)), count=rows)
+                behind = behind[-(-rows // 8) :]
+                stored.append(pl.Series(f"{name} known", bits.view(np.bool_)))
+                column = pl.when(pl.col(f"{name} known")).then(column)
+            if name in block:
+                values = _fill(block, name, recipe["how"], values, behind)
+            elif recipe["how"] == "plain":
+                values = values.copy()  # the file may change
+            stored.append(pl.Series(name, values))
+        columns.append(column.alias(name))
+    # One after the other: two threads that ask for fresh memory at once both get it later.
+    return pl.DataFrame(stored).select_seq(columns)
+
+
+def _fill(
+    block: dict[str, Ints], name: str, how: str, stored: Stored, outliers: memoryview
+) -> Ints:
+    """The integers of a column, in its place in the block, which those of the first begin."""
+    values, others = block[name], np.frombuffer(outliers, _OUTLIER)
+    values[:] = stored
+    values[others["row"]] = others["value"]
+    if how == "from_first":
+        values += next(iter(block.values()))
+    elif how == "steps":
+        np.cumsum(values, out=values)
+    return values
+
+
+def _block(columns: int, rows: int) -> Ints:
+    """Fresh memory for integers, in one piece.
+
+    What it costs to have is most of what an integer costs. On Linux numpy asks for huge pages
+    where it is large, so it begins and ends with one.
+    """
+    size = 8 * columns * rows
+    if size < _HUGE_PAGE:
+        return np.empty((columns, rows), np.int64)
+    room = np.empty(size + 2 * _HUGE_PAGE, np.uint8)
+    start = -room.ctypes.data % _HUGE_PAGE
+    return room[start : start + size].view(np.int64).reshape(columns, rows)
+
+
+def _packed(column: pl.Series, first: pl.Series | None, recipe: Recipe) -> bytes:
+    """The bytes of a column; what they mean goes into its recipe."""
+    if column.dtype == pl.String:
+        texts = column.drop_nulls().unique(maintain_order=True)
+        codes = column.cast(pl.Enum(texts)).to_physical().fill_null(len(texts)).to_numpy()
+        narrow = np.min_scalar_type(len(texts)).newbyteorder("<")
+        recipe |= {"how": "texts", "stored": narrow.str}
+        distinct = texts.to_list() + [None] * bool(column.null_count())
+        return codes.astype(narrow).tobytes() + zlib.compress(orjson.dumps(distinct))
+    known = column.is_not_null().to_numpy()
+    recipe["nulls"] = not bool(known.all())
+    bits = np.packbits(known).tobytes() if recipe["nulls"] else b""
+    if column.dtype != pl.Int64:
+        values = column.fill_null(value=False if column.dtype == pl.Boolean else 0).to_numpy()
+        recipe |= {"how": "plain", "stored": values.dtype.newbyteorder("<").str}
+        return values.tobytes() + bits
+    # A null takes the value before it, which is no step.
+    values = column.fill_null(strategy="forward").fill_null(0).to_numpy()
+    ways = {"plain": values, "steps": np.diff(values, prepend=np.int64(0))}
+    if first is not None and first.dtype == pl.Int64 and not first.null_count():
+        ways["from_first"] = np.where(known, values - first.to_numpy(), 0)
+    recipe["how"] = min(ways, key=lambda way: _narrowest(ways[way])[0])
+    values = ways[recipe["how"]]
+    _, recipe["stored"] = _narrowest(values)
+    rows = np.flatnonzero(~_fits(values, recipe["stored"]))
+    outliers = np.empty(len(rows), _OUTLIER)
+    outliers["row"], outliers["value"] = rows, values[rows]
+    return values.astype(recipe["stored"]).tobytes() + bits + outliers.tobytes()
+
+
+def _narrowest(values: Ints) -> tuple[int, str]:
+    """The fewest bytes that integers take, and with which type."""
+    return min(
+        (np.dtype(t).itemsize * len(values) + _OUTLIER.itemsize * int((~_fits(values, t)).sum()), t)
+        for t in _INTEGERS
     )
 
 
-def _integers(stored: pl.DataFrame, recipes: dict[str, Recipe]) -> dict[str, pl.Series]:
-    """Integer columns without nulls, unpacked in one block: fresh memory is most of their cost."""
-    names = [
-        column.name
-        for column in stored
-        if recipes[column.name]["dtype"] == "Int64" and not column.null_count()
-    ]
-    block = np.empty((len(names), len(stored)), np.int64)
-    for name, values in zip(names, block, strict=True):
-        values[:] = stored[name].to_numpy()
-        if recipes[name]["how"] == "steps":
-            np.cumsum(values, out=values)
-        elif recipes[name]["how"] == "from_first":
-            np.add(values, block[0], out=values)
-    return {name: pl.Series(name, values) for name, values in zip(names, block, strict=True)}
-
-
-def _unpacked(name: str, recipe: Recipe, first: str) -> pl.Expr:
-    dtype = DTYPES[recipe["dtype"]]
-    match recipe["how"]:
-        case "constant":
-            return pl.lit(recipe["value"], dtype=dtype).alias(name)
-        case "same":
-            return pl.col(first).alias(name)
-        case "steps":  # of a column with nulls, which a running sum passes over
-            return pl.col(name).cast(dtype).cum_sum()
-        case "from_first":
-            return pl.col(name).cast(dtype) + pl.col(first)
-    return pl.col(name).cast(dtype)
-
-
-def _pack_integers(column: pl.Series, first: pl.Series | None) -> tuple[str, pl.Series]:
-    if first is None or first.dtype != pl.Int64 or first.null_count():
-        first = None
-    elif column.equals(first):
-        return "same", column
-    ways = {"plain": column}
-    known = column.drop_nulls()
-    if len(known):
-        ways["steps"] = _steps(column, known)
-    if first is not None:
-        ways["from_first"] = column - first
-    how = min(ways, key=lambda way: ways[way].n_unique())
-    return how, _narrow(ways[how])
-
-
-def _steps(column: pl.Series, known: pl.Series) -> pl.Series:
-    """Differences from the last value before that is not null; the first from 0."""
-    steps = known.diff()
-    steps[0] = known[0]
-    if len(known) < len(column):
-        is_known = column.is_not_null()
-        place = pl.select(pl.max_horizontal(is_known.cast(pl.Int64).cum_sum() - 1, 0)).to_series()
-        steps = pl.select(pl.when(is_known).then(steps.gather(place))).to_series()
-    return steps.alias(column.name)
-
-
-def _narrow(column: pl.Series) -> pl.Series:
-    low, high = column.min(), column.max()
-    for dtype, (least, most) in _NARROW.items():
-        if low is not None and least <= low and high <= most:  # type: ignore[operator]
-            return column.cast(dtype)
-    return column
+def _fits(values: Ints, dtype: str) -> Bools:
+    limits = np.iinfo(dtype)
+    return (values >= limits.min) & (values <= limits.max)
