@@ -64,6 +64,7 @@ def test_a_window_has_what_the_whole_has_there(layout: str, window: tuple[int, i
         assert getattr(part, frame).equals(getattr(there, frame)), frame
     assert part.launches["tklqt_ns"].equals(there.launches["tklqt_ns"])
     assert part.window == there.window == window
+    assert part.health.filter(kind="needed_left_out").is_empty()
 
 
 @pytest.mark.parametrize("path", fixture_paths(), ids=lambda p: p.name)

@@ -19,6 +19,8 @@ from skiptrace.read.digits import MARGIN
 _BETWEEN = re.compile(rb'\s*,\s*(?=\{(\s*)")')
 _COLON = re.compile(rb':[ \t]*(?=")')
 _HEAD = re.compile(rb'\{\s*"ph":\s*"X",\s*"cat":\s*"')
+_PIECE = 1 << 19
+"""Bytes looked at together, so that what is found of them stays in the cache."""
 _FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
 
 
@@ -50,6 +52,24 @@ class Layout:
         """
         is_flat = b"\n" in self.opening and self.between.endswith(b"\n")
         return b"\n" in self.separator and not is_flat
+
+    def likely(self, text: bytes, size: int) -> Ints:
+        """Where separators with a line break may be: both that and the brace of the next are there.
+
+        Other line breaks, most of a text's, are not looked at twice.
+        """
+        line, brace = self.separator.index(b"\n"), 1 + len(self.between)
+        low, high = sorted((line, brace))
+        codes = np.frombuffer(text, np.uint8, size)
+        one, other = codes[: low - high], codes[high - low :]
+        found = []
+        for begin in range(0, size, _PIECE):
+            piece = slice(begin, begin + _PIECE)
+            marked = one[piece] == self.separator[low]
+            marked &= other[piece] == self.separator[high]
+            found.append(np.flatnonzero(marked) + (begin - low))
+        at = np.concatenate(found)
+        return at[np.searchsorted(at, 0) :]
 
     def borders(self, text: bytes, size: int) -> Borders:
         """The borders of the events of a text of that size, which begins with one."""
@@ -119,5 +139,7 @@ def find_layout(data: bytes, start: int) -> Layout | None:
     if between is None or colon is None:
         return None
     head = _HEAD.match(data, start)
-    fixed = head.group() if head and b"\n" in between.group(0) + between.group(1) else b""
-    return Layout(between.group(), b"{" + between.group(1) + b'"', b'"' + colon.group(), fixed)
+    opening = b"{" + between.group(1) + b'"'
+    fixed = head.group() if head and b"\n" in between.group() + opening else b""
+    fixed = fixed if fixed.startswith(opening) else b""
+    return Layout(between.group(), opening, b'"' + colon.group(), fixed)

@@ -76,25 +76,26 @@ class Selection:
         """
         words, codes = words_of(text), np.frombuffer(text, np.uint8)
         length = len(text) - MARGIN
-        start = layout.borders(text, length).start
-        size = np.diff(start, append=length + len(layout.between))
-        wanted = np.ones(len(start), np.bool_)
-
-        def of(categories: frozenset[str]) -> Bools:
-            found = np.zeros(len(start), np.bool_)
-            for category in categories:
-                has = literally(text, start, layout.head + category.encode() + b'"')
-                if has.any():
-                    self.met.add(category)
-                found |= has
-            return found
-
-        if self.without:
-            wanted &= ~of(self.without)
+        at = layout.likely(text, length)
+        wanted = np.ones(1 + len(at), np.bool_)
+        for category in self.without:
+            literal = layout.head + category.encode() + b'"'
+            has = literally(text, at, b"}" + layout.between + literal)
+            has = np.append(text.startswith(literal), has)
+            if has.any():
+                self.met.add(category)
+            wanted &= ~has
+        # What is left out has a separator before it; of the rest it is asked.
+        starts = np.ones(len(wanted), np.bool_)
+        rest = np.flatnonzero(wanted[1:])
+        starts[1 + rest] = literally(text, at[rest], layout.separator)
+        start = np.append(0, at + 1 + len(layout.between))[starts]
+        wanted = wanted[starts]
         if self.window is not None:
-            quotes = np.flatnonzero(codes == _QUOTE)
+            is_quote = codes == _QUOTE
             times = []
             for key in (b'ts"', b'dur"'):
+                quotes = np.flatnonzero(is_quote[: -len(key)] & is_quote[len(key) :])
                 at = quotes[literally(text, quotes + 1, key + layout.colon[1:])]
                 owner = np.searchsorted(start, at, side="right") - 1
                 ns, known = nanoseconds(text, words, codes, at + len(key) + len(layout.colon))
@@ -105,12 +106,15 @@ class Selection:
                 times.append(value)
             near = ~self._far(*times) | (times[0] < 0) | (times[1] < 0)
             self._note(*(one[(times[0] >= 0) & (times[1] >= 0)] for one in times))
-            wanted &= near | ~literally(text, start, layout.head) | of(self.anywhere)
+            near |= ~literally(text, start, layout.head)
+            for category in self.anywhere:
+                near |= literally(text, start, layout.head + category.encode() + b'"')
+            wanted &= near
         kept = np.flatnonzero(wanted)
         if not len(kept):
             return b"", kept, len(start)
         border = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
-        end = start + size - len(layout.between)
+        end = np.append(start[1:] - len(layout.between), length)
         runs = zip(start[border[::2]].tolist(), end[border[1::2] - 1].tolist(), strict=True)
         return layout.between.join(text[a:b] for a, b in runs), kept, len(start)
 
