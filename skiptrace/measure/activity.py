@@ -19,7 +19,8 @@ from skiptrace.intervals import (
     subtract,
     union,
 )
-from skiptrace.measure.behaviour import host_of, named, thread_intervals
+from skiptrace.measure.behaviour import host_of, thread_intervals
+from skiptrace.measure.keys import numbered, op_names
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread
 from skiptrace.model.once import once
@@ -111,9 +112,9 @@ def _activities(whole: Whole) -> dict[Thread, ThreadActivity]:
         "copy": host.copies,
         "launch": whole.launches,
         "dataloader": pl.concat([
-            frame.filter(named(frame["name"], cats.DATALOADER)).select(
-                "pid", "tid", "start_ns", "dur_ns")
-            for frame in (whole.annotations, whole.ops)]),
+            frame.select("pid", "tid", "start_ns", "dur_ns").filter(names.fit(cats.DATALOADER))
+            for frame, names in ((whole.annotations, numbered(whole.annotations["name"])),
+                                 (whole.ops, op_names(whole)))]),
     }  # fmt: skip
     parts = {name: thread_intervals(frame, host.threads) for name, frame in rows.items()}
     disturbing = _Disturbing(whole.overhead)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, union
+from skiptrace.measure.keys import call_names
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread, thread_rows
 from skiptrace.model.once import once
@@ -55,15 +56,9 @@ def _host(whole: Whole) -> Host:
         in_call,
         {thread: merge(in_call[thread], in_op[thread]) for thread in threads},
         _waiting(whole),
-        calls.filter(named(calls["name"], cats.ALLOCATES)),
+        calls.filter(call_names(whole).fit(cats.ALLOCATES)),
         _copying_calls(whole),
     )
-
-
-def named(names: pl.Series, pattern: str) -> pl.Series:
-    """Whether each name fits a pattern; looks at each different name once."""
-    different = names.unique()
-    return names.is_in(different.filter(different.str.contains(pattern)).implode())
 
 
 def waiting_calls(trace: Trace) -> pl.DataFrame:
@@ -73,7 +68,7 @@ def waiting_calls(trace: Trace) -> pl.DataFrame:
 
 @once
 def _waiting(whole: Whole) -> pl.DataFrame:
-    return whole.calls.filter(named(whole.calls["name"], cats.WAITS))
+    return whole.calls.filter(call_names(whole).fit(cats.WAITS))
 
 
 def _copying_calls(whole: Whole) -> pl.DataFrame:
@@ -94,8 +89,9 @@ def _copying_calls(whole: Whole) -> pl.DataFrame:
         .join(ended, on="id")
         .filter(pl.col("start_ns") + pl.col("dur_ns") >= pl.col("copied"))["id"]
     )
-    by_name = named(calls["name"], cats.COPIES) & ~named(calls["name"], cats.COPIES_ASYNC)
-    return calls.filter(by_name | calls["id"].is_in(by_time.implode()))
+    names = call_names(whole)
+    by_name = names.fit(cats.COPIES) & ~names.fit(cats.COPIES_ASYNC)
+    return calls.filter(pl.Series(by_name) | calls["id"].is_in(by_time.implode()))
 
 
 def thread_intervals(frame: pl.DataFrame, threads: Iterable[Thread]) -> dict[Thread, Intervals]:

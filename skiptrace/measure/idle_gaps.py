@@ -10,9 +10,8 @@ import polars as pl
 
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
 from skiptrace.measure.activity import thread_activities
-from skiptrace.measure.behaviour import named
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.keys import numbered
+from skiptrace.measure.keys import Numbered, call_names, numbered, op_names, work_names
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
@@ -179,13 +178,12 @@ def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
     """
     whole = trace.whole
     row = rows_of(whole.work["id"], gaps["next_work"])
-    ending = whole.work.select("id", "name", "kind")[row]
-    collective = ending["id"].is_in(whole.collectives.implode()) | (
-        named(ending["name"], cats.COLLECTIVES) & (ending["kind"] == "kernel")
-    )
-    depends: Bools = collective.fill_null(value=False).to_numpy()
+    is_kernel = (whole.work["kind"] == "kernel").to_numpy()
+    collective = work_names(whole).fit(cats.COLLECTIVES) & is_kernel
+    collective |= whole.work["id"].is_in(whole.collectives.implode()).to_numpy()
+    depends: Bools = collective[row]
     recorded = whole.syncs.filter(pl.col("sync_kind").str.contains(cats.STREAM_WAIT_RECORD))
-    told = whole.calls.filter(named(whole.calls["name"], cats.STREAM_WAITS))
+    told = whole.calls.filter(call_names(whole).fit(cats.STREAM_WAITS))
     if recorded.is_empty() and told.is_empty():
         return depends
     gaps = gaps.with_columns(since=pl.Series(_previous_launch(whole)[row]))
@@ -240,8 +238,11 @@ def _any_between(marks: pl.DataFrame, gaps: pl.DataFrame, keys: list[str]) -> Bo
 
 
 def _causes(amounts: dict[str, Ints], waited: Bools, length: Ints) -> pl.Series:
-    table = np.stack([amounts[name] for name in ACTIVITIES])
-    cause = np.argmax(table, axis=0)  # the first of equal ones
+    cause, most = np.zeros(len(length), np.int64), np.zeros(len(length), np.int64)
+    for number, name in enumerate(ACTIVITIES):
+        more = amounts[name] > most  # the first of equal ones
+        cause[more] = number
+        np.maximum(most, amounts[name], out=most)
     busy = sum(amounts[name] for name in ("python", "dataloader", "alloc", "copy"))
     cause = np.where(waited & (busy <= SYNC_SLACK * length), ACTIVITIES.index("sync"), cause)
     return pl.Series(ACTIVITIES, dtype=pl.String).gather(cause)
@@ -255,22 +256,23 @@ class Pieces(NamedTuple):
     ns: Ints
 
 
-def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator[Pieces]]:
+def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Iterator[Pieces]]:
     """Each gap cut by the innermost operator; after the launch, the launch's operator.
 
     The names of the holders by row, and the pieces.
     """
-    ops = trace.whole.ops
+    ops, names = trace.whole.ops, op_names(trace.whole)
     if trace.window is not None and len(gaps):
         low, high = gaps["start_ns"].min(), gaps["end_ns"].max()
         during = (pl.col("start_ns") < high) & (pl.col("start_ns") + pl.col("dur_ns") > low)
-        near = ops.filter(during | pl.col("id").is_in(gaps["op"].implode()))
-        if 2 * len(near) < len(ops):  # of most operators the known parents are worth more
-            ops = near.drop("parent")
-    return ops["name"], _pieces(Nest(ops), gaps, rows_of(ops["id"], gaps["op"]))
+        near = ops.select(during | pl.col("id").is_in(gaps["op"].implode())).to_series()
+        if 2 * near.sum() < len(ops):  # of most operators the known parents are worth more
+            ops = ops.drop("parent").filter(near)
+            names = names._replace(numbers=names.numbers[near.to_numpy()])
+    return names, _pieces(Nest(ops), gaps, rows_of(ops["id"], gaps["op"]))
 
 
-def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator[Pieces]]:
+def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Iterator[Pieces]]:
     """Each gap cut by the deepest Python frame; after the launch, the frame around the launch."""
     nest = Nest(trace.whole.python)
     around = np.full(len(gaps), -1)
@@ -278,7 +280,7 @@ def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[pl.Series, Iterator
     around[linked] = nest.at(
         *(gaps[c].filter(linked).to_numpy() for c in ("pid", "tid", "call_ns"))
     )
-    return trace.whole.python["name"], _pieces(nest, gaps, around)
+    return numbered(trace.whole.python["name"]), _pieces(nest, gaps, around)
 
 
 def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
@@ -303,25 +305,22 @@ def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
             )
 
 
-def _main_holders(gaps: int, names: pl.Series, pieces: Iterator[Pieces]) -> pl.Series:
+def _main_holders(gaps: int, names: Numbered, pieces: Iterator[Pieces]) -> pl.Series:
     """Per gap the name that held most of it; null where most was in no operator or frame."""
-    # Numbered in their order, since the first of equal holders is taken; null comes last.
-    number, different = numbered(names)
-    none = len(different)
-    number = np.append(number, none)
+    none = len(names.different)
     result = np.full(gaps, none)
     for part in pieces:
-        name = number[part.row]
+        name = names.at(part.row)
         key = part.gap * (none + 1) + name
-        order = np.argsort(key)  # those of one key are added up, in whatever order
+        order = np.argsort(key, kind="stable")  # much faster of what stands nearly in order
         first = _begins(key[order])
         held = np.add.reduceat(part.ns[order], first)
         gap, holder = part.gap[order[first]], name[order[first]]
         start = _begins(gap)
         most = np.repeat(np.maximum.reduceat(held, start), np.diff(start, append=len(gap)))
         found = np.flatnonzero(held == most)[::-1]
-        result[gap[found]] = holder[found]  # the first is written last
-    return link_to_row(different, np.where(result < none, result, -1))
+        result[gap[found]] = holder[found]  # the first is written last, as they sort
+    return names.named(result)
 
 
 def _begins(values: Ints) -> Ints:

@@ -8,7 +8,6 @@ import polars as pl
 from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
 from skiptrace.measure.idle_gaps import find_gaps, gap_causes, op_pieces, python_pieces
 from skiptrace.measure.keys import check_key, largest_first
-from skiptrace.model.nesting import link_to_row
 from skiptrace.model.schema.column import ACTIVITIES, conform
 from skiptrace.model.schema.measured import IDLE_CAUSES, IDLE_KEYS
 from skiptrace.model.trace import Trace
@@ -29,7 +28,8 @@ def idle_by(trace: Trace, by: str) -> pl.DataFrame:
         return _summed(gaps.select("gap", name="step", ns="dur_ns"), by)
     names, pieces = (op_pieces if by == "op" else python_pieces)(trace, gaps)
     gap, row, ns = (np.concatenate(part) for part in zip(*pieces, strict=True))
-    return _summed(pl.DataFrame({"gap": gap, "name": link_to_row(names, row), "ns": ns}), by)
+    holder = names.named(names.at(row))
+    return _summed(pl.DataFrame({"gap": gap, "name": holder, "ns": ns}), by)
 
 
 def by_cause(gaps: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from skiptrace.measure.tklqt import names_of
 from skiptrace.model.kernel_classes import COMMUNICATION, Classes, classes_of
 from skiptrace.model.modules import modules_at
 from skiptrace.model.nesting import link_to_row, rows_of
-from skiptrace.model.rounding import mean_of, median, p95, share_of
+from skiptrace.model.rounding import mean_of, median, ordered, p95, share_of
 from skiptrace.model.schema.breakdowns import KERNEL_GEOMETRY, KERNEL_KEYS, KERNELS
 from skiptrace.model.schema.column import Column, conform
 from skiptrace.model.steps import ALL
@@ -84,6 +84,8 @@ def kernels(
     if keys == ["trace"] and found.is_empty():
         found = frame.select(figures).with_columns(trace=pl.lit("all"))
     found = found.with_columns(
+        median_ns=median(pl.col("times")),
+        p95_ns=p95(pl.col("times")),
         mean_ns=mean_of(pl.col("kernel_ns"), pl.col("count")),
         time_share=share_of(pl.col("kernel_ns"), pl.col("kernel_ns").sum()),
     )
@@ -100,8 +102,7 @@ def _figures() -> list[pl.Expr]:
         pl.len().cast(pl.Int64).alias("count"),
         dur.sum().alias("kernel_ns"),
         dur.min().alias("min_ns"),
-        median("dur_ns").alias("median_ns"),
-        p95("dur_ns").alias("p95_ns"),
+        ordered("dur_ns").alias("times"),
         dur.max().alias("max_ns"),
         pl.col("short").sum().cast(pl.Int64),
     ]

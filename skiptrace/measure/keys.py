@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.intervals import Ints
+from skiptrace.intervals import Bools, Ints
+from skiptrace.model.nesting import link_to_row
+from skiptrace.model.once import once
+from skiptrace.model.trace import Trace, Whole
 
 
 def check_key(what: str, given: object, valid: Iterable[str]) -> str:
@@ -28,8 +33,32 @@ def check_keys(given: str | Sequence[str], valid: Mapping[str, object]) -> list[
     return list(dict.fromkeys(check_key("by", key, valid) for key in keys))
 
 
-def numbered(values: pl.Series) -> tuple[Ints, pl.Series]:
-    """Values as numbers that sort as they do, null last, and the different values by number."""
+class Numbered(NamedTuple):
+    """Values as numbers that sort as they do, null last."""
+
+    numbers: Ints
+    different: pl.Series
+    """The different values by number."""
+
+    def at(self, row: Ints) -> Ints:
+        """Numbers at the given rows, that of null where the row is -1."""
+        none = len(self.different)
+        if not len(self.numbers):
+            return np.full(len(row), none)
+        return np.where(row >= 0, self.numbers[row], none)
+
+    def named(self, numbers: Ints) -> pl.Series:
+        """The values of numbers."""
+        return link_to_row(self.different, np.where(numbers < len(self.different), numbers, -1))
+
+    def fit(self, pattern: str) -> Bools:
+        """Whether each value, a name, fits a pattern; looks at each different name once."""
+        found = self.different.str.contains(pattern).to_numpy()
+        return np.append(found, False)[self.numbers]
+
+
+def numbered(values: pl.Series) -> Numbered:
+    """Values as numbers, and what they are."""
     different = values.drop_nulls().unique().sort()
     if values.dtype == pl.String:
         numbers = values.cast(pl.Enum(different)).to_physical().cast(pl.Int64)
@@ -41,7 +70,25 @@ def numbered(values: pl.Series) -> tuple[Ints, pl.Series]:
         )
     else:
         numbers = pl.repeat(None, len(values), dtype=pl.Int64, eager=True)
-    return numbers.fill_null(len(different)).to_numpy(), different
+    return Numbered(numbers.fill_null(len(different)).to_numpy(), different)
+
+
+@once
+def op_names(whole: Whole) -> Numbered:
+    """The names of a recording's operators."""
+    return numbered(whole.ops["name"])
+
+
+@once
+def call_names(whole: Whole) -> Numbered:
+    """The names of a recording's calls."""
+    return numbered(whole.calls["name"])
+
+
+@once
+def work_names(of: Trace | Whole) -> Numbered:
+    """The names of work."""
+    return numbered(of.work["name"])
 
 
 def largest_first(frame: pl.DataFrame, keys: Sequence[str], amount: str) -> pl.DataFrame:

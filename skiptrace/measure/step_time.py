@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, union
-from skiptrace.measure.behaviour import named
 from skiptrace.measure.doubt import warn_of_doubts
+from skiptrace.measure.keys import numbered
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.categories import DATALOADER, STEP_NAME
 from skiptrace.model.kernel_classes import Classes, is_communication
@@ -100,10 +100,11 @@ def _roles(trace: Trace, classes: Classes | None) -> dict[str, Intervals]:
     work = whole.work
     communicates = pl.Series(is_communication(trace, work, classes))
     kind = work["kind"]
-    labels = whole.annotations.filter(~named(whole.annotations["name"], STEP_NAME))
+    labels = whole.annotations.filter(~pl.col("name").str.contains(STEP_NAME))
     columns = ("name", "start_ns", "dur_ns")
     host = pl.concat([f.select(columns) for f in (whole.ops, labels)])
-    collective, loads = (named(host["name"], p) for p in (HOST_COLLECTIVES, DATALOADER))
+    names = numbered(host["name"])
+    collective, loads = (names.fit(pattern) for pattern in (HOST_COLLECTIVES, DATALOADER))
     return {
         "kernel": _moments(work.filter((kind == "kernel") & ~communicates)),
         "memcpy": _moments(work.filter(kind == "memcpy")),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
 from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.keys import check_key
+from skiptrace.measure.keys import check_key, numbered
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
-from skiptrace.model.nesting import link_to_row, rows_of
+from skiptrace.model.nesting import link_to_row, rows_of, thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema.column import conform
@@ -84,19 +86,20 @@ def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFram
     else:
         steps = trace.steps.select("start_ns", "dur_ns", "pid", step="name")
         step = pl.col("step")
-    launches = kernel_launches(trace, floor)
+    launches = kernel_launches(trace, trace.launches, ["step"], floor)
     work = own_work(trace) if by == "step" else trace.work
+    used = _by_step_and_device(work.select("device", "kind", "start_ns", "dur_ns", step=step))
     frame = (
         _join(steps, _first_start(trace.ops, step, "op"))
         .pipe(_join, _first_start(trace.calls, step, "call"))
         .pipe(_join, _launch_sums(launches, step))
-        .pipe(_join, _work_sums(work, step))
+        .pipe(_join, _work_sums(used))
         .with_columns(first=pl.coalesce("first_op", "first_call"))
         .with_columns(il_ns=pl.col("last") - pl.col("first"))
         .with_columns(il_ns=pl.when(pl.col("il_ns") > 0).then("il_ns"))
     )
     frame = frame.with_columns(
-        gpu_idle_ns=_idle(trace, work, frame, step), cpu_busy_ns=_cpu_busy(host, frame)
+        gpu_idle_ns=_idle(trace, used, frame), cpu_busy_ns=_cpu_busy(host, frame)
     )
     return conform(_derive(frame), SUMMARY)
 
@@ -147,25 +150,40 @@ def _launch_sums(launches: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
     )
 
 
-def _work_sums(work: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
-    kernel = pl.col("kind") == "kernel"
-    end = pl.col("start_ns") + pl.col("dur_ns")
-    reach = end.cum_max().shift(1).over("step", "device")
-    # What each work adds to the union of those before it on its device.
-    fresh = (end - pl.max_horizontal("start_ns", reach)).clip(0)
-    return (
-        in_start_order(work.with_columns(step=step))
-        .with_columns(fresh=fresh)
-        .group_by("step")
-        .agg(
-            works=pl.len(),
-            kernels=kernel.sum(),
-            kernel_ns=pl.col("dur_ns").filter(kernel).sum(),
-            busy_ns=pl.col("fresh").sum(),
-            devices=pl.col("device").n_unique(),
-            last=end.max(),
-        )
+def _by_step_and_device(work: pl.DataFrame) -> pl.DataFrame:
+    """For each step and device of works: sums over them, when the last ends, and their union."""
+    steps = numbered(work["step"])
+    device, start, dur = (work[c].to_numpy() for c in ("device", "start_ns", "dur_ns"))
+    groups = thread_rows(steps.numbers, device, start)
+    order = np.concatenate([EMPTY[0], *groups.values()])
+    bounds = np.cumsum([0, *map(len, groups.values())])
+    begins = bounds[:-1]
+    start, dur, is_kernel = start[order], dur[order], (work["kind"] == "kernel").to_numpy()[order]
+    end = start + dur
+    reach = np.empty_like(end)
+    for low, high in pairwise(bounds.tolist()):
+        np.maximum.accumulate(end[low:high], out=reach[low:high])
+    # What each work adds to the union of those before it.
+    before = np.append(start[:1], reach[:-1])[: len(end)]
+    before[begins] = start[begins]
+    fresh = np.maximum(end - np.maximum(start, before), 0)
+    step, where = np.array([*groups], np.int64).reshape(-1, 2).T
+    return pl.DataFrame(
+        {
+            "step": steps.named(step),
+            "device": where,
+            "works": np.diff(bounds),
+            "kernels": np.add.reduceat(is_kernel.astype(np.int64), begins),
+            "kernel_ns": np.add.reduceat(np.where(is_kernel, dur, 0), begins),
+            "busy_ns": np.add.reduceat(fresh, begins),
+            "last": np.maximum.reduceat(end, begins),
+        }
     )
+
+
+def _work_sums(used: pl.DataFrame) -> pl.DataFrame:
+    sums = pl.col("works", "kernels", "kernel_ns", "busy_ns").sum()
+    return used.group_by("step").agg(sums, pl.col("last").max(), devices=pl.len())
 
 
 def in_start_order(work: pl.DataFrame) -> pl.DataFrame:
@@ -173,11 +191,10 @@ def in_start_order(work: pl.DataFrame) -> pl.DataFrame:
     return work[np.lexsort((work["id"].to_numpy(), work["start_ns"].to_numpy()))]
 
 
-def _idle(trace: Trace, work: pl.DataFrame, frame: pl.DataFrame, step: pl.Expr) -> pl.Series:
+def _idle(trace: Trace, used: pl.DataFrame, frame: pl.DataFrame) -> pl.Series:
     """Per step, summed over its devices: the part of IL in which the device had no work at all."""
     low = frame["first"].fill_null(0).to_numpy()
     high = low + frame["il_ns"].fill_null(0).to_numpy()
-    used = work.select("device", step=step).unique()
     idle = np.zeros(len(frame), np.int64)
     for (device,), group in used.group_by("device"):
         here = frame["step"].is_in(group["step"].implode()).to_numpy()

@@ -11,7 +11,7 @@ from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.launches import Floor, given_floors, split
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
-from skiptrace.model.rounding import median, p95
+from skiptrace.model.rounding import median, ordered, p95
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.measured import TKLQT, TKLQT_KEYS
 from skiptrace.model.trace import Trace
@@ -63,11 +63,12 @@ def tklqt(
 
 def launch_times(trace: Trace, keys: list[str], floor: Floor | None) -> pl.DataFrame:
     """The rows of `tklqt`."""
-    launches = kernel_launches(trace, floor)
+    keyed = trace.launches
     for key in keys:
-        launches = _with_key(trace, launches, key)
+        keyed = _with_key(trace, keyed, key)
     columns = list(dict.fromkeys(c.name for key in keys for c in TKLQT_KEYS[key]))
     groups = [*columns, "pid"] if "thread" in keys else columns
+    launches = kernel_launches(trace, keyed, groups, floor)
     frame = launches.group_by(groups).agg(*_figures())
     if keys == ["trace"] and frame.is_empty():
         frame = launches.select(*_figures()).with_columns(trace=pl.lit("all"))
@@ -79,21 +80,28 @@ def launch_times(trace: Trace, keys: list[str], floor: Floor | None) -> pl.DataF
         )
         frame = in_time_order(frame, trace.steps)
     elif keys == ["launch"]:
-        frame = frame.join(launches.select("launch", "start_ns"), on="launch").sort(
+        frame = frame.join(keyed.select("launch", "start_ns"), on="launch").sort(
             "start_ns", "launch"
         )
     else:
         frame = largest_first(frame, groups, "tklqt_ns")
+    times = pl.col("times")
+    frame = frame.with_columns(median_ns=median(times), p95_ns=p95(times))
     schema = {c.name: c for key in keys for c in TKLQT_KEYS[key]}
     return conform(frame, (*schema.values(), *TKLQT))
 
 
-def kernel_launches(trace: Trace, floor: Floor | None = None) -> pl.DataFrame:
-    """Launches with at least one kernel, split by the caller's floor where given."""
-    launches = trace.launches.filter(pl.col("kernels") > 0)
-    if floor is None:
-        return launches
-    return split(launches, given_floors(trace.whole.floors, floor))
+def kernel_launches(
+    trace: Trace, launches: pl.DataFrame, keys: Sequence[str], floor: Floor | None
+) -> pl.DataFrame:
+    """Of launches those with a kernel, split by the caller's floor where given.
+
+    Of their columns the keys and ``kernels``, ``tklqt_ns``, ``launch_ns``, ``queue_ns``.
+    """
+    if floor is not None:
+        launches = split(launches, given_floors(trace.whole.floors, floor))
+    columns = list(dict.fromkeys((*keys, "kernels", "tklqt_ns", "launch_ns", "queue_ns")))
+    return launches.select(columns).filter(pl.col("kernels") > 0)
 
 
 def _figures() -> list[pl.Expr]:
@@ -102,8 +110,7 @@ def _figures() -> list[pl.Expr]:
         pl.col("kernels").sum(),
         pl.col("launch_ns").sum(),
         pl.col("queue_ns").sum(),
-        median("tklqt_ns").alias("median_ns"),
-        p95("tklqt_ns").alias("p95_ns"),
+        ordered("tklqt_ns").alias("times"),
         pl.col("tklqt_ns").max().alias("max_ns"),
         pl.col("tklqt_ns").sum(),
     ]

@@ -18,20 +18,27 @@ def _halved(total: Number) -> Number:
     return quotient + ((total % 2) * (quotient % 2))
 
 
-def _ranked(name: str, place: pl.Expr) -> pl.Expr:
-    """The value at a place of the sorted column; null where there is no row."""
-    return pl.col(name).sort().slice(place, 1).first()
+def ordered(name: str) -> pl.Expr:
+    """The values of a group in order, as a list: sorted once for whatever is asked of them."""
+    return pl.col(name).sort().implode()
 
 
-def median(name: str) -> pl.Expr:
-    """Median of an integer column, half to even; null where there is no row."""
-    count = pl.len().cast(pl.Int64)
-    return _halved(_ranked(name, (count - 1) // 2) + _ranked(name, count // 2))
+def _count(values: pl.Expr) -> pl.Expr:
+    return values.list.len().cast(pl.Int64)
 
 
-def p95(name: str) -> pl.Expr:
-    """95th percentile of an integer column, nearest rank; null where there is no row."""
-    return _ranked(name, (95 * pl.len().cast(pl.Int64) + 99) // 100 - 1)
+def median(values: pl.Expr) -> pl.Expr:
+    """Median of each list of integers in order, half to even; null of none."""
+    count = _count(values)
+    low, high = (
+        values.list.get(place, null_on_oob=True) for place in ((count - 1) // 2, count // 2)
+    )
+    return _halved(low + high)
+
+
+def p95(values: pl.Expr) -> pl.Expr:
+    """95th percentile of each list of integers in order, nearest rank; null of none."""
+    return values.list.get((95 * _count(values) + 99) // 100 - 1, null_on_oob=True)
 
 
 def mean_of(total: pl.Expr, count: pl.Expr) -> pl.Expr:
