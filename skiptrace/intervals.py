@@ -93,16 +93,17 @@ class Measure:
     """How much of a set lies before a moment: made once, asked in O(log n) a moment."""
 
     def __init__(self, intervals: Intervals) -> None:
-        self._starts, self._ends = intervals
-        self._done = np.concatenate((np.zeros(1, np.int64), np.cumsum(self._ends - self._starts)))
+        self._starts, ends = intervals
+        # Of the first `i` intervals the end and the length.
+        self._reach = np.concatenate((np.full(1, np.iinfo(np.int64).min), ends))
+        self._done = np.concatenate((np.zeros(1, np.int64), np.cumsum(ends - self._starts)))
 
     def before(self, times: Ints) -> Ints:
         """Total length of the set before each of `times`."""
-        if not len(self._starts):
-            return np.zeros(len(times), np.int64)
         index = np.searchsorted(self._starts, times, side="right")
-        beyond = self._ends[np.maximum(index - 1, 0)] - times
-        return self._done[index] - np.where(index > 0, np.maximum(beyond, 0), 0)
+        beyond: Ints = np.maximum(self._reach[index], times)
+        beyond -= times
+        return self._done[index] - beyond
 
     def before_outside(self, intervals: Intervals, times: Ints) -> Ints:
         """Of what lies before each of `times` the length outside of another set.
@@ -121,14 +122,10 @@ class Measure:
         return whole - inside
 
 
-def measure_before(intervals: Intervals, times: Ints) -> Ints:
-    """Total length of the set before each of `times`."""
-    return Measure(intervals).before(times)
-
-
 def overlap(intervals: Intervals, lows: Ints, highs: Ints) -> Ints:
     """How much of each ``[low, high)`` the set covers; 0 where ``high <= low``."""
-    return measure_before(intervals, np.maximum(lows, highs)) - measure_before(intervals, lows)
+    measure = Measure(intervals)
+    return measure.before(np.maximum(lows, highs)) - measure.before(lows)
 
 
 def contains(intervals: Intervals, times: Ints) -> Bools:

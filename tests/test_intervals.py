@@ -87,10 +87,10 @@ def test_gaps_lie_between_and_name_what_ends_them(spans: list[tuple[int, int]]) 
 
 
 @given(SETS, TIMES)
-def test_measure_before_and_contains_look_at_each_time(a: Intervals, times: list[int]) -> None:
+def test_measure_and_contains_look_at_each_time(a: Intervals, times: list[int]) -> None:
     at = np.array(times, np.int64)
     covered = cells(*a)
-    assert iv.measure_before(a, at).tolist() == [len([c for c in covered if c < t]) for t in times]
+    assert iv.Measure(a).before(at).tolist() == [len([c for c in covered if c < t]) for t in times]
     assert iv.contains(a, at).tolist() == [t in covered for t in times]
 
 

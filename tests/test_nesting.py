@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from helpers import Event, call, fixture_path, health, kernel, op
 from hypothesis import given
 from hypothesis import strategies as st
 
 import skiptrace as sk
+from skiptrace.intervals import Ints
 from skiptrace.model.nesting import Nest
 
 Span = tuple[int, int, int, int]
@@ -67,6 +69,21 @@ def test_a_threads_timeline_changes_only_where_the_innermost_does(spans: list[Sp
         expected = innermost(spans, (1, 0), bound // 1000, -1)
         assert row == (-1 if expected is None else expected)
     assert len(nest.timeline(9, 9)[0]) == 0
+
+
+@given(SPANS, st.integers(-1, 20), st.integers(0, 9))
+def test_part_of_a_timeline_is_as_the_whole_between_its_moments(
+    spans: list[Span], since: int, length: int
+) -> None:
+    nest = Nest(load_ops(spans).ops)
+    low, high = 1000 * since, 1000 * (since + length)
+
+    def between(bounds: Ints, rows: Ints) -> tuple[list[int], list[int]]:
+        inside = (bounds > low) & (bounds < high)
+        at_low = np.append(rows, -1)[np.searchsorted(bounds, low, side="right") - 1]
+        return bounds[inside].tolist(), [int(at_low), *rows[inside].tolist()]
+
+    assert between(*nest.timeline(1, 0, (low, high))) == between(*nest.timeline(1, 0))
 
 
 NESTS: dict[str, tuple[list[Event], list[int | None], int]] = {

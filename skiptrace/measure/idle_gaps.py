@@ -22,7 +22,7 @@ from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.thresholds import SYNC_SLACK
 
-_TOGETHER = 1 << 14
+_TOGETHER = 1 << 13
 """Gaps cut at a time: what they are cut into is several times as much, and stays small."""
 
 
@@ -292,9 +292,10 @@ def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
     alone = np.flatnonzero(gaps["launch"].is_null().to_numpy())
     yield Pieces(alone, np.full(len(alone), -1), (high - low)[alone])
     for thread, linked in _by_thread(gaps).items():
-        bounds, innermost = nest.timeline(*thread)
         for first in range(0, len(linked), _TOGETHER):
             rows = linked[first : first + _TOGETHER]
+            during = int(low[rows[0]]), int(until[rows].max())
+            bounds, innermost = nest.timeline(*thread, during)
             after = rows[high[rows] > until[rows]]
             which, segment, length = overlay(low[rows], until[rows], bounds)
             row = np.where(segment >= 0, innermost[segment], -1) if len(bounds) else segment

@@ -10,6 +10,7 @@ ends after its parent still has that parent, and is counted by health.
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -24,6 +25,8 @@ Thread: TypeAlias = tuple[int, int]
 
 def thread_rows(pid: Ints, tid: Ints, start: Ints) -> dict[Thread, Ints]:
     """The rows of each thread, by start. Cheap where they stand in that order already."""
+    if len(start) and (pid == pid[0]).all() and (tid == tid[0]).all():
+        return {(int(pid[0]), int(tid[0])): np.argsort(start, kind="stable")}
     order = np.lexsort((start, tid, pid))
     pid, tid = pid[order], tid[order]
     cuts = np.flatnonzero((pid[1:] != pid[:-1]) | (tid[1:] != tid[:-1])) + 1
@@ -47,25 +50,24 @@ class Nest:
     def __init__(self, frame: pl.DataFrame) -> None:
         pid, tid, start, dur = (frame[c].to_numpy() for c in ("pid", "tid", "start_ns", "dur_ns"))
         rows = thread_rows(pid, tid, start)
-        self.order: Ints = np.concatenate([np.empty(0, np.int64), *rows.values()])
+        parts = list(rows.values())
+        self.order: Ints = parts[0] if len(parts) == 1 else np.concatenate([start[:0], *parts])
         """Row of the frame at each place of the order."""
         self.starts: Ints = start[self.order]
         self.ends: Ints = self.starts + dur[self.order]
-        counts = [len(part) for part in rows.values()]
-        highs = np.cumsum(counts).tolist()
-        self._places = {
-            thread: (high - count, high)
-            for thread, high, count in zip(rows, highs, counts, strict=True)
-        }
-        self._first: Ints = np.repeat(np.array(highs, np.int64) - counts, counts)
+        self._counts = [len(part) for part in parts]
+        bounds = pairwise(np.cumsum([0, *self._counts]).tolist())
+        self._places = dict(zip(rows, bounds, strict=True))
         self._longer_first(frame["id"].to_numpy())
         self._known = frame.select("id", "parent") if "parent" in frame.columns else None
 
     def _longer_first(self, ids: Ints) -> None:
         """Put those of one start into order."""
-        again = (self.starts[1:] == self.starts[:-1]) & (self._first[1:] == self._first[:-1])
+        again = self.starts[1:] == self.starts[:-1]
+        again[[low - 1 for low, _ in self._places.values() if low]] = False
         tied = np.flatnonzero(np.append(again, False) | np.append(False, again))
-        keys = (ids[self.order[tied]], -self.ends[tied], self.starts[tied], self._first[tied])
+        run = np.cumsum(~np.append(False, again)[tied])
+        keys = (ids[self.order[tied]], -self.ends[tied], run)
         ordered = tied[np.lexsort(keys)]
         self.order[tied], self.ends[tied] = self.order[ordered], self.ends[ordered]
 
@@ -73,8 +75,12 @@ class Nest:
     def _parents(self) -> Ints:
         if self._known is None:
             upto = np.arange(len(self.ends)) - 1
-            return self._open(upto, self.starts, self._first)
-        row = rows_of(self._known["id"], self._known["parent"])[self.order]
+            first = np.repeat([low for low, _ in self._places.values()], self._counts)
+            return self._open(upto, self.starts, first)
+        row = rows_of(self._known["id"], self._known["parent"])
+        if (self.order[1:] > self.order[:-1]).all():  # each row is at its own place
+            return row
+        row = row[self.order]
         place = np.empty(len(row), np.int64)
         place[self.order] = np.arange(len(row))
         return np.where(row >= 0, place[row], -1)
@@ -103,17 +109,29 @@ class Nest:
         """The threads that have intervals."""
         return list(self._places)
 
-    def timeline(self, pid: int, tid: int) -> tuple[Ints, Ints]:
+    def timeline(
+        self, pid: int, tid: int, during: tuple[int, int] | None = None
+    ) -> tuple[Ints, Ints]:
         """A thread's moments of change, and the row innermost from each to the next (-1: none).
 
-        What was last to start is innermost, or the first above it that is still open.
+        What was last to start is innermost, or the first above it that is still open. `during`
+        has the moments between which it has to be right.
         """
         low, high = self._places.get((pid, tid), (0, 0))
-        times = np.concatenate((self.starts[low:high], self.ends[low:high]))
+        before: list[int] = []
+        if during:
+            first, until = np.searchsorted(self.starts[low:high], during, side="right").tolist()
+            place = low + first - 1
+            while place >= low:  # what was open then is among those above the last to start
+                before.append(place)
+                place = int(self._parents[place])
+            low, high = low + first, low + until
+        places = np.concatenate((np.array(before[::-1], np.int64), np.arange(low, high)))
+        times = np.concatenate((self.starts[places], self.ends[places]))
         order = np.argsort(times, kind="stable")
-        times, started = times[order], np.cumsum(order < high - low)
+        times, started = times[order], np.cumsum(order < len(places))
         last = np.flatnonzero(np.append(times[1:] != times[:-1], True)[: len(times)])
-        bounds, place = times[last], low + started[last] - 1
+        bounds, place = times[last], places[started[last] - 1]
         ended = np.flatnonzero(self.ends[place] <= bounds)
         while len(ended):
             place[ended] = above = self._parents[place[ended]]
@@ -144,8 +162,10 @@ def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
     if high - low < 4 * (len(known) + len(asked)):  # dense, as ids of a frame are: a table
         table = np.full(high - low + 2, -1, np.int64)
         table[(known - low)[::-1]] = np.arange(len(known))[::-1]  # the first is written last
-        outside = (asked < low) | (asked > high)
-        return np.asarray(table[np.where(outside, -1, asked - low)])
+        # Without a sign what lies below is large, and all that is outside finds the last, -1.
+        place = (asked - low).view(np.uint64)
+        np.minimum(place, len(table) - 1, out=place)
+        return np.asarray(table[place.view(np.int64)])
     if (known[1:] > known[:-1]).all():
         row = np.minimum(np.searchsorted(known, asked), len(known) - 1)
     else:
@@ -158,4 +178,5 @@ def link_to_row(ids: pl.Series, row: Ints) -> pl.Series:
     """Ids at the given rows, null where the row is -1."""
     if not len(ids):
         return pl.repeat(None, len(row), dtype=ids.dtype, eager=True)
-    return where(row >= 0, ids[np.maximum(row, 0)])
+    linked = row >= 0
+    return ids[row] if linked.all() else where(linked, ids[np.maximum(row, 0)])
