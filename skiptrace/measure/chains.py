@@ -14,7 +14,7 @@ import polars as pl
 
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.behaviour import waiting_calls
-from skiptrace.measure.keys import numbered
+from skiptrace.measure.keys import Numbered, numbered, step_names, work_names
 from skiptrace.model.nesting import rows_of
 from skiptrace.model.trace import Trace
 
@@ -29,6 +29,11 @@ class Kernels:
     """Number of the kernel's name."""
     room: Ints
     """Kernels from here to the end of the run that a chain may not leave, itself included."""
+
+    @cached_property
+    def counts(self) -> Ints:
+        """How many kernels each number is the name of."""
+        return np.bincount(self.names)
 
     @cached_property
     def labels(self) -> pl.Series:
@@ -59,25 +64,37 @@ def kernel_runs(trace: Trace, *, across_sync: bool) -> Kernels:
     A call that waits cuts the chains of its own process, whichever thread makes it. Streams of
     the same number in two processes are two streams.
     """
-    work = trace.work.filter((pl.col("kind") == "kernel") & pl.col("launch").is_not_null())
-    launches = trace.launches.select(
-        "pid", "step", "kind", "root_op", "launch_ns", call_ns="start_ns"
-    )[rows_of(trace.launches["id"], work["launch"])]
-    call, pid = launches["call_ns"].to_numpy(), launches["pid"].to_numpy()
+    is_kernel = (trace.work["kind"] == "kernel").to_numpy()
+    place = np.flatnonzero(is_kernel & trace.work["launch"].is_not_null().to_numpy())
+    row = rows_of(trace.launches["id"], trace.work["launch"])[place]
+    ids, start, stream, device = (
+        trace.work[c].to_numpy()[place] for c in ("id", "start_ns", "stream", "device")
+    )
+    call, pid = (trace.launches[c].to_numpy()[row] for c in ("start_ns", "pid"))
     runs = [
-        np.zeros(len(work), np.int64) if across_sync else _waits_before(trace, pid, call),
+        np.zeros(len(row), np.int64) if across_sync else _waits_before(trace, pid, call),
         pid,
-        numbered(launches["step"])[0],
-        *(work[c].to_numpy() for c in ("stream", "device")),
+        step_names(trace).at(row),
+        stream,
+        device,
     ]
-    order = np.lexsort((work["id"].to_numpy(), work["start_ns"].to_numpy(), call, *runs[1:]))
+    order = np.lexsort((ids, start, call, *runs[1:]))
     cut = np.zeros(max(len(order) - 1, 0), np.bool_)
     for run in runs:
         cut |= run[order[1:]] != run[order[:-1]]
     ends = np.append(np.flatnonzero(cut) + 1, len(order))
     room = np.repeat(ends, np.diff(ends, prepend=0)) - np.arange(len(order))
-    frame = work.select("name", "dur_ns", "launch").hstack(launches.drop("pid", "step"))[order]
-    return Kernels(frame, numbered(frame["name"].fill_null(""))[0], room.astype(np.int64))
+    place, row = place[order], row[order]
+    launches = trace.launches.select("kind", "root_op", "launch_ns", call_ns="start_ns")[row]
+    frame = trace.work.select("name", "dur_ns", "launch")[place].hstack(launches)
+    return Kernels(frame, _dense(_names(trace).at(place)), room.astype(np.int64))
+
+
+def _names(trace: Trace) -> Numbered:
+    """The names of work, of which a lacking one and an empty one are the same."""
+    if trace.work["name"].null_count():
+        return numbered(trace.work["name"].fill_null(""))
+    return work_names(trace if trace.window else trace.whole)
 
 
 def _waits_before(trace: Trace, pid: Ints, call: Ints) -> Ints:

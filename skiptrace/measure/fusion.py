@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -14,12 +14,15 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.keys import numbered
+from skiptrace.measure.keys import Numbered, numbered
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.measured import FUSION_CANDIDATES, FUSION_SAVINGS
 from skiptrace.model.trace import Trace
+
+Figures: TypeAlias = dict[str, np.ndarray[Any, Any]]
+"""Column -> the figure of each candidate."""
 
 LENGTHS = (2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -111,20 +114,28 @@ def find_chains(
     found = [_of_length(kernels, windows.of(size), size, threshold) for size in sizes]
     rows = []
     for size, chains in zip(sizes, found, strict=True):
-        fused = eager - int(chains.frame["launches_saved"].sum())
-        rows.append((size, chains.unique, len(chains.frame), eager, fused, eager / fused))
+        fused = eager - int(chains.figures["launches_saved"].sum())
+        rows.append((size, chains.unique, len(chains.first), eager, fused, eager / fused))
     roots = numbered(names_of(trace.whole.ops, kernels.frame["root_op"]))
-    lists = [_described(kernels, roots, chains) for chains in found]
-    candidates, alone = [], []
-    for i, (chains, more) in enumerate(zip(found, lists, strict=True)):
-        keep = np.flatnonzero(chains.ranked & _is_maximal(i, found))
-        candidates.append(chains.frame.hstack(more))
-        alone.append(chains.alone[keep].hstack(more[keep]))
-    ranking = pl.concat(alone).sort("host_ns", "length", descending=True, maintain_order=True)
+    more = pl.DataFrame(
+        {
+            "chain": pl.concat(_names(kernels, one) for one in found),
+            "root_ops": _roots(roots, found),
+        }
+    )
+    keep = np.concatenate([one.ranked & _is_maximal(i, found) for i, one in enumerate(found)])
+    candidates, alone = (
+        pl.DataFrame({name: np.concatenate([one[name] for one in parts]) for name in parts[0]})
+        for parts in ([one.figures for one in found], [one.alone for one in found])
+    )
+    ranking = alone.hstack(more).filter(keep)
     return Fusion(
-        conform(pl.concat(candidates), FUSION_CANDIDATES),
+        conform(candidates.hstack(more), FUSION_CANDIDATES),
         _savings(rows),
-        conform(ranking, FUSION_CANDIDATES),
+        conform(
+            ranking.sort("host_ns", "length", descending=True, maintain_order=True),
+            FUSION_CANDIDATES,
+        ),
     )
 
 
@@ -144,8 +155,8 @@ class _Chains:
 
     length: int
     unique: int
-    frame: pl.DataFrame
-    alone: pl.DataFrame
+    figures: Figures
+    alone: Figures
     """The same, with the instances there are if no other candidate takes any."""
     ranked: Bools
     """Whether it is repeated, and not only another repeated one begun elsewhere."""
@@ -154,7 +165,7 @@ class _Chains:
     starts: Ints
     """Every place where a candidate starts."""
     owner: Ints
-    """Which candidate starts there: its row in the frame."""
+    """Which candidate starts there."""
     windows: Ints
 
 
@@ -164,7 +175,7 @@ def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -
     count = np.bincount(which)
     first = np.empty(len(count), np.int64)
     first[which[::-1]] = places[::-1]  # the first is written last
-    first_count = np.bincount(kernels.names)[kernels.names[first]]
+    first_count = kernels.counts[kernels.names[first]]
     proximity = count / first_count
     is_candidate: Bools = proximity >= threshold
     starts = places[is_candidate[which]]
@@ -185,21 +196,21 @@ def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -
     )
     ranked &= single["launches_saved"] > 0
     order = np.lexsort((first, -resolved["launches_saved"]))
-    common = {
+    common: Figures = {
         "length": np.full(len(first), length),
         "count": count,
         "first_count": first_count[is_candidate],
         "proximity": proximity[is_candidate],
     }
-    frame, frame_alone = (
-        pl.DataFrame({name: values[order] for name, values in (common | figures).items()})
+    resolved, single = (
+        {name: values[order] for name, values in (common | figures).items()}
         for figures in (resolved, single)
     )
     return _Chains(
         length,
         len(is_candidate),
-        frame,
-        frame_alone,
+        resolved,
+        single,
         ranked[order],
         first[order],
         starts,
@@ -208,9 +219,7 @@ def _of_length(kernels: Kernels, windows: Ints, length: int, threshold: float) -
     )
 
 
-def _figures(
-    kernels: Kernels, taken: Ints, owner: Ints, length: int, chains: int
-) -> dict[str, Ints]:
+def _figures(kernels: Kernels, taken: Ints, owner: Ints, length: int, chains: int) -> Figures:
     """Per candidate: its instances, and the sums over them."""
     call = kernels.frame["call_ns"].to_numpy()
     over = {name: total[taken + length] - total[taken] for name, total in kernels.running.items()}
@@ -222,41 +231,48 @@ def _figures(
     }
 
 
-def _described(kernels: Kernels, roots: tuple[Ints, pl.Series], chains: _Chains) -> pl.DataFrame:
-    """The kernel names of each candidate, and the root operators in which it occurs."""
-    if len(chains.first):
-        inside = sliding_window_view(kernels.names.astype(np.uint32), chains.length)[chains.first]
-        lists = kernels.labels.gather(inside.ravel()).reshape(inside.shape).arr.to_list()
-    else:
-        lists = pl.Series(dtype=pl.List(pl.String))
-    return pl.DataFrame({"chain": lists, "root_ops": _roots(*roots, chains)})
+def _names(kernels: Kernels, chains: _Chains) -> pl.Series:
+    """The kernel names of each candidate."""
+    if not len(chains.first):
+        return pl.Series(dtype=pl.List(pl.String))
+    inside = sliding_window_view(kernels.names, chains.length)[chains.first]
+    return kernels.labels.gather(inside.ravel()).reshape(inside.shape).arr.to_list()
 
 
-def _roots(numbers: Ints, names: pl.Series, chains: _Chains) -> pl.Series:
+def _roots(roots: Numbered, found: list[_Chains]) -> pl.Series:
     """Root operators of each candidate over all its occurrences, by the place in the chain."""
-    # From the last place to the first, so that what stays is where the operator first occurs.
-    place = np.full((len(chains.first), len(names) + 1), -1, np.int32)
-    for offset in reversed(range(chains.length)):
-        place[chains.owner, numbers[chains.starts + offset]] = offset
-    row, column = np.nonzero(place[:, :-1] >= 0)
-    order = np.lexsort((place[row, column], row))  # of one place by name, as they are
-    found = pl.DataFrame({"row": row[order], "name": names.gather(column[order])})
-    lists = found.group_by("row", maintain_order=True).agg("name")
-    rows = pl.DataFrame({"row": np.arange(len(chains.first))})
-    return rows.join(lists, on="row", how="left", maintain_order="left")["name"].fill_null([])
+    rows, columns, candidates = [], [], 0
+    for chains in found:
+        # From the last place to the first, so that what stays is where the operator first occurs.
+        place = np.full((len(chains.first), len(roots.different) + 1), -1, np.int32)
+        for offset in reversed(range(chains.length)):
+            place[chains.owner, roots.numbers[chains.starts + offset]] = offset
+        row, column = np.nonzero(place[:, :-1] >= 0)
+        order = np.lexsort((place[row, column], row))  # of one place by name, as they are
+        rows.append(candidates + row[order])
+        columns.append(column[order])
+        candidates += len(chains.first)
+    names = roots.different.gather(np.concatenate(columns))
+    lists = (
+        pl.DataFrame({"row": np.concatenate(rows), "name": names})
+        .group_by("row", maintain_order=True)
+        .agg("name")
+    )
+    every = pl.DataFrame({"row": np.arange(candidates)})
+    return every.join(lists, on="row", how="left", maintain_order="left")["name"].fill_null([])
 
 
 def _is_maximal(index: int, found: list[_Chains]) -> Bools:
     """Whether no longer candidate of the same count contains the candidate."""
     short = found[index]
-    if short.frame.is_empty():
+    count = short.figures["count"]
+    if not len(count):
         return np.zeros(0, np.bool_)
-    count = short.frame["count"].to_numpy()
     keep = np.ones(len(count), np.bool_)
     number = short.windows[short.first]
     by_number = np.argsort(number)
     for longer in found[index + 1 :]:
-        again = longer.frame["count"].to_numpy() > 1  # only what is repeated is ranked
+        again = longer.figures["count"] > 1  # only what is repeated is ranked
         if not again.any():
             continue
         inside = longer.length - short.length + 1
@@ -264,7 +280,7 @@ def _is_maximal(index: int, found: list[_Chains]) -> Bools:
         place = np.searchsorted(number, held, sorter=by_number)
         place = by_number[np.minimum(place, len(number) - 1)]
         same = number[place] == held
-        outer_count = np.repeat(longer.frame["count"].to_numpy()[again], inside)
+        outer_count = np.repeat(longer.figures["count"][again], inside)
         keep[place[same & (count[place] == outer_count)]] = False
     return keep
 

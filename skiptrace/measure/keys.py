@@ -91,6 +91,12 @@ def work_names(of: Trace | Whole) -> Numbered:
     return numbered(of.work["name"])
 
 
+@once
+def step_names(trace: Trace) -> Numbered:
+    """The steps of launches."""
+    return numbered(trace.launches["step"])
+
+
 def largest_first(frame: pl.DataFrame, keys: Sequence[str], amount: str) -> pl.DataFrame:
     """Rows by falling amount, then key; rows whose keys are all null last."""
     nowhere = pl.all_horizontal(pl.col(k).is_null() for k in keys)

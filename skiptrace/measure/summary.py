@@ -10,11 +10,11 @@ import polars as pl
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
 from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.keys import check_key, numbered
+from skiptrace.measure.keys import Numbered, check_key, step_names
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
-from skiptrace.model.nesting import link_to_row, rows_of, thread_rows
+from skiptrace.model.nesting import rows_of, thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema.column import conform
@@ -87,8 +87,7 @@ def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFram
         steps = trace.steps.select("start_ns", "dur_ns", "pid", step="name")
         step = pl.col("step")
     launches = kernel_launches(trace, trace.launches, ["step"], floor)
-    work = own_work(trace) if by == "step" else trace.work
-    used = _by_step_and_device(work.select("device", "kind", "start_ns", "dur_ns", step=step))
+    used = _by_step_and_device(trace.work, _one_step(trace) if by == "trace" else _steps(trace))
     frame = (
         _join(steps, _first_start(trace.ops, step, "op"))
         .pipe(_join, _first_start(trace.calls, step, "call"))
@@ -106,10 +105,21 @@ def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFram
 
 def own_work(trace: Trace) -> pl.DataFrame:
     """Work with the step in which it was launched; in a trace that is one step, all of it."""
+    steps = _steps(trace)
+    return trace.work.with_columns(step=steps.named(steps.numbers))
+
+
+def _steps(trace: Trace) -> Numbered:
+    """The step of each work."""
     if trace.window is None and is_one_step(trace.steps):
-        return trace.work.with_columns(step=pl.lit(ALL))
+        return _one_step(trace)
+    steps = step_names(trace)
     row = rows_of(trace.launches["id"], trace.work["launch"])
-    return trace.work.with_columns(step=link_to_row(trace.launches["step"], row))
+    return steps._replace(numbers=steps.at(row))
+
+
+def _one_step(trace: Trace) -> Numbered:
+    return Numbered(np.zeros(len(trace.work), np.int64), pl.Series([ALL], dtype=pl.String))
 
 
 def _extent(trace: Trace) -> tuple[int, int]:
@@ -150,9 +160,8 @@ def _launch_sums(launches: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
     )
 
 
-def _by_step_and_device(work: pl.DataFrame) -> pl.DataFrame:
+def _by_step_and_device(work: pl.DataFrame, steps: Numbered) -> pl.DataFrame:
     """For each step and device of works: sums over them, when the last ends, and their union."""
-    steps = numbered(work["step"])
     device, start, dur = (work[c].to_numpy() for c in ("device", "start_ns", "dur_ns"))
     groups = thread_rows(steps.numbers, device, start)
     order = np.concatenate([EMPTY[0], *groups.values()])
