@@ -28,8 +28,8 @@ def union(starts: Ints, ends: Ints) -> Intervals:
         order = np.argsort(starts, kind="stable")
         starts, ends = starts[order], ends[order]
     reach = np.maximum.accumulate(ends)
-    first = np.concatenate(([True], starts[1:] > reach[:-1]))
-    last = np.concatenate((first[1:], [True]))
+    first = np.flatnonzero(np.append(True, starts[1:] > reach[:-1]))
+    last = np.append(first[1:], len(starts)) - 1
     return starts[first], reach[last]
 
 
@@ -101,9 +101,9 @@ class Measure:
     def before(self, times: Ints) -> Ints:
         """Total length of the set before each of `times`."""
         index = np.searchsorted(self._starts, times, side="right")
-        beyond: Ints = np.maximum(self._reach[index], times)
+        beyond: Ints = np.maximum(self._reach.take(index), times)
         beyond -= times
-        return self._done[index] - beyond
+        return self._done.take(index) - beyond
 
     def before_outside(self, intervals: Intervals, times: Ints) -> Ints:
         """Of what lies before each of `times` the length outside of another set.

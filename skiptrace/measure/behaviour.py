@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -98,7 +98,9 @@ def thread_intervals(frame: pl.DataFrame, threads: Iterable[Thread]) -> dict[Thr
     """The moments in which each thread is inside any row of a frame."""
     start = frame["start_ns"].to_numpy()
     end = start + frame["dur_ns"].to_numpy()
-    rows = thread_rows(*_where(frame))
+    rows: Mapping[Thread, Ints | slice] = thread_rows(*_where(frame))
+    if len(rows) == 1:  # of one thread are all rows, and `union` sorts them
+        rows = dict.fromkeys(rows, slice(None))
     return {
         thread: union(start[rows[thread]], end[rows[thread]]) if thread in rows else EMPTY
         for thread in threads

@@ -61,9 +61,12 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
 
 def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
     """Add the operator and the Python frame that held most of each gap."""
+    none = pl.lit(None, pl.String)  # Python frames are seldom recorded
     return gaps.with_columns(
         host_op=_main_holders(len(gaps), *op_pieces(trace, gaps)),
-        host_python=_main_holders(len(gaps), *python_pieces(trace, gaps)),
+        host_python=none
+        if trace.whole.python.is_empty()
+        else _main_holders(len(gaps), *python_pieces(trace, gaps)),
     )
 
 
@@ -103,8 +106,9 @@ def find_gaps(trace: Trace) -> pl.DataFrame:
         low, high, after = gaps_between(start[group], start[group] + dur[group])
         parts.append((low, high, group[after]))
     low, high, ending = (np.concatenate(part) for part in zip(*parts, strict=True))
+    row = row[ending]
     gaps = work.select("device", "stream", "launch", next_work="id")[ending].with_columns(
-        *(link_to_row(column, row[ending]).alias(column.name) for column in launches),
+        *(link_to_row(column, row).alias(column.name) for column in launches),
         start_ns=pl.Series(low),
         end_ns=pl.Series(high),
         dur_ns=pl.Series(high - low),
@@ -287,8 +291,6 @@ def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
     """Pieces before the launch by the thread's timeline, then one of the row `around` it."""
     low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
     until = np.clip(gaps["call_ns"].fill_null(gaps["start_ns"]).to_numpy(), low, high)
-    if not len(nest.order):  # Python frames are seldom recorded
-        gaps = gaps.with_columns(launch=pl.lit(None))
     alone = np.flatnonzero(gaps["launch"].is_null().to_numpy())
     yield Pieces(alone, np.full(len(alone), -1), (high - low)[alone])
     for thread, linked in _by_thread(gaps).items():

@@ -160,12 +160,13 @@ def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
         return np.full(len(asked), -1, np.int64)
     low, high = int(known.min()), int(known.max())
     if high - low < 4 * (len(known) + len(asked)):  # dense, as ids of a frame are: a table
-        table = np.full(high - low + 2, -1, np.int64)
-        table[(known - low)[::-1]] = np.arange(len(known))[::-1]  # the first is written last
+        table = np.full(high - low + 2, -1, np.int32)
+        rows = np.arange(len(known), dtype=np.int32)
+        table[(known - low)[::-1]] = rows[::-1]  # the first is written last
         # Without a sign what lies below is large, and all that is outside finds the last, -1.
         place = (asked - low).view(np.uint64)
         np.minimum(place, len(table) - 1, out=place)
-        return np.asarray(table[place.view(np.int64)])
+        return np.asarray(table[place.view(np.int64)], np.int64)
     if (known[1:] > known[:-1]).all():
         row = np.minimum(np.searchsorted(known, asked), len(known) - 1)
     else:
