@@ -153,9 +153,10 @@ def spaced(places: Ints, length: int) -> Bools:
     """
     count = len(places)
     jump = np.append(np.searchsorted(places, places + length), count)
-    taken = np.zeros(count + 1, np.bool_)
-    taken[0] = True
+    found = np.zeros(1, np.int64)
     while jump[0] < count:
-        taken[jump[np.flatnonzero(taken)]] = True
+        found = np.append(found, jump[found])
         jump = jump[jump]
+    taken = np.zeros(count + 1, np.bool_)
+    taken[found] = True
     return taken[:count]

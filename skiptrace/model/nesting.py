@@ -129,9 +129,9 @@ class Nest:
         places = np.concatenate((np.array(before[::-1], np.int64), np.arange(low, high)))
         times = np.concatenate((self.starts[places], self.ends[places]))
         order = np.argsort(times, kind="stable")
-        times, started = times[order], np.cumsum(order < len(places))
+        times, started = times.take(order), np.cumsum(order < len(places))
         last = np.flatnonzero(np.append(times[1:] != times[:-1], True)[: len(times)])
-        bounds, place = times[last], places[started[last] - 1]
+        bounds, place = times.take(last), places.take(started.take(last) - 1)
         ended = np.flatnonzero(self.ends[place] <= bounds)
         while len(ended):
             place[ended] = above = self._parents[place[ended]]
