@@ -14,7 +14,7 @@ from skiptrace.measure.keys import Numbered, check_key, step_names
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
-from skiptrace.model.nesting import rows_of, thread_rows
+from skiptrace.model.nesting import link_to_row, rows_of, thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema.column import conform
@@ -87,7 +87,7 @@ def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFram
         steps = trace.steps.select("start_ns", "dur_ns", "pid", step="name")
         step = pl.col("step")
     launches = kernel_launches(trace, trace.launches, ["step"], floor)
-    used = _by_step_and_device(trace.work, _one_step(trace) if by == "trace" else _steps(trace))
+    used = _by_step_and_device(trace.work, _steps(trace, by))
     frame = (
         _join(steps, _first_start(trace.ops, step, "op"))
         .pipe(_join, _first_start(trace.calls, step, "call"))
@@ -105,21 +105,23 @@ def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFram
 
 def own_work(trace: Trace) -> pl.DataFrame:
     """Work with the step in which it was launched; in a trace that is one step, all of it."""
-    steps = _steps(trace)
-    return trace.work.with_columns(step=steps.named(steps.numbers))
+    if _is_one_step(trace):
+        return trace.work.with_columns(step=pl.lit(ALL))
+    row = rows_of(trace.launches["id"], trace.work["launch"])
+    return trace.work.with_columns(step=link_to_row(trace.launches["step"], row))
 
 
-def _steps(trace: Trace) -> Numbered:
-    """The step of each work."""
-    if trace.window is None and is_one_step(trace.steps):
-        return _one_step(trace)
+def _is_one_step(trace: Trace) -> bool:
+    return trace.window is None and is_one_step(trace.steps)
+
+
+def _steps(trace: Trace, by: str) -> Numbered:
+    """As the step of `own_work`, in numbers; of all work the same by ``trace``."""
+    if by == "trace" or _is_one_step(trace):
+        return Numbered(np.zeros(len(trace.work), np.int64), pl.Series([ALL], dtype=pl.String))
     steps = step_names(trace)
     row = rows_of(trace.launches["id"], trace.work["launch"])
     return steps._replace(numbers=steps.at(row))
-
-
-def _one_step(trace: Trace) -> Numbered:
-    return Numbered(np.zeros(len(trace.work), np.int64), pl.Series([ALL], dtype=pl.String))
 
 
 def _extent(trace: Trace) -> tuple[int, int]:

@@ -179,5 +179,4 @@ def link_to_row(ids: pl.Series, row: Ints) -> pl.Series:
     """Ids at the given rows, null where the row is -1."""
     if not len(ids):
         return pl.repeat(None, len(row), dtype=ids.dtype, eager=True)
-    linked = row >= 0
-    return ids[row] if linked.all() else where(linked, ids[np.maximum(row, 0)])
+    return where(row >= 0, ids[np.maximum(row, 0)])
