@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from skiptrace.measure.behaviour import waiting_calls
-from skiptrace.measure.idle_gaps import with_holders
+from skiptrace.measure.idle_gaps import holders
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.nesting import Nest, link_to_row, rows_of
 from skiptrace.model.schema.column import conform
@@ -34,7 +34,8 @@ def blame(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
         ``idle_ns``; largest first.
     """
     ops = trace.whole.ops
-    gaps = with_holders(trace, gaps).with_columns(names_of(ops, gaps["op"]).alias("ending_op"))
+    ending = names_of(ops, gaps["op"]).alias("ending_op")
+    gaps = gaps.with_columns(*holders(trace, gaps), ending)
     is_sync = pl.col("cause") == "sync"
     placed = gaps.join(_waits(trace, gaps.filter(is_sync)), on="gap", how="left").with_columns(
         op=pl.when(is_sync).then("wait_op").otherwise("host_op"),

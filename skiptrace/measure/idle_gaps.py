@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -53,21 +54,22 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
     largest activity.
     """
     warn_of_doubts(trace, "idle_gaps")
-    gaps = gap_causes(trace)
+    gaps = find_gaps(trace)
     if gaps.is_empty():
         return empty(IDLE_GAPS)
-    return conform(with_holders(trace, gaps), IDLE_GAPS)
+    with ThreadPoolExecutor(1) as beside:  # both take long, and neither needs the other
+        held = beside.submit(holders, trace, gaps)
+        return conform(gap_causes(trace).with_columns(held.result()), IDLE_GAPS)
 
 
-def with_holders(trace: Trace, gaps: pl.DataFrame) -> pl.DataFrame:
-    """Add the operator and the Python frame that held most of each gap."""
-    none = pl.lit(None, pl.String)  # Python frames are seldom recorded
-    return gaps.with_columns(
-        host_op=_main_holders(len(gaps), *op_pieces(trace, gaps)),
-        host_python=none
-        if trace.whole.python.is_empty()
-        else _main_holders(len(gaps), *python_pieces(trace, gaps)),
-    )
+def holders(trace: Trace, gaps: pl.DataFrame) -> list[pl.Series]:
+    """``host_op`` and ``host_python``: what held most of each gap."""
+    by_op = _main_holders(len(gaps), *op_pieces(trace, gaps))
+    if trace.whole.python.is_empty():  # as mostly
+        by_python = pl.repeat(None, len(gaps), dtype=pl.String, eager=True)
+    else:
+        by_python = _main_holders(len(gaps), *python_pieces(trace, gaps))
+    return [by_op.alias("host_op"), by_python.alias("host_python")]
 
 
 @once
@@ -81,6 +83,7 @@ def gap_causes(trace: Trace) -> pl.DataFrame:
     )
 
 
+@once
 def find_gaps(trace: Trace) -> pl.DataFrame:
     """The gaps, with the work that ends each and that work's launch.
 
@@ -159,7 +162,8 @@ def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bool
 def _by_thread(gaps: pl.DataFrame) -> dict[Thread, Ints]:
     """The rows of linked gaps by launching thread."""
     rows = np.flatnonzero(gaps["launch"].is_not_null().to_numpy())
-    where = (gaps[c].gather(rows).to_numpy() for c in ("pid", "tid", "start_ns"))
+    linked = gaps.select("launch", "pid", "tid", "start_ns").drop_nulls("launch")
+    where = (linked[c].to_numpy() for c in ("pid", "tid", "start_ns"))
     return {thread: rows[part] for thread, part in thread_rows(*where).items()}
 
 
