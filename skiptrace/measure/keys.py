@@ -13,6 +13,7 @@ from skiptrace.intervals import Bools, Ints
 from skiptrace.model.nesting import link_to_row
 from skiptrace.model.once import once
 from skiptrace.model.trace import Trace, Whole
+from skiptrace.read.rows import Codes
 
 
 def check_key(what: str, given: object, valid: Iterable[str]) -> str:
@@ -73,22 +74,37 @@ def numbered(values: pl.Series) -> Numbered:
     return Numbered(numbers.fill_null(len(different)).to_numpy(), different)
 
 
+def _of_codes(texts: pl.Series, codes: Codes) -> Numbered:
+    """As `numbered` of the texts at the codes, but looks at each different one only once."""
+    occurs = np.zeros(len(texts) + 1, np.bool_)
+    occurs[codes] = True  # -1, null, finds the last
+    found = np.flatnonzero(occurs[:-1])
+    different = texts[found].alias("name")
+    order = different.arg_sort().to_numpy()
+    numbers = np.full(len(texts) + 1, len(found))
+    numbers[found[order]] = np.arange(len(found))
+    return Numbered(numbers[codes], different[order])
+
+
 @once
 def op_names(whole: Whole) -> Numbered:
     """The names of a recording's operators."""
-    return numbered(whole.ops["name"])
+    names = whole.names
+    return _of_codes(names.texts, names.ops) if names else numbered(whole.ops["name"])
 
 
 @once
 def call_names(whole: Whole) -> Numbered:
     """The names of a recording's calls."""
-    return numbered(whole.calls["name"])
+    names = whole.names
+    return _of_codes(names.texts, names.calls) if names else numbered(whole.calls["name"])
 
 
 @once
 def work_names(of: Trace | Whole) -> Numbered:
     """The names of work."""
-    return numbered(of.work["name"])
+    names = of.names if isinstance(of, Whole) else None
+    return _of_codes(names.texts, names.work) if names else numbered(of.work["name"])
 
 
 @once

@@ -88,6 +88,7 @@ def build_trace(
             floors=floors,
             source=origin.source,
             mentioned=origin.mentioned,
+            names=events.names,
         ),
     )
 

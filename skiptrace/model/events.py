@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,21 @@ from skiptrace.intervals import Ints, shared
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import link_to_row
 from skiptrace.read.columns import RawEvents
+from skiptrace.read.rows import Codes
 
 HOST = ("name", "start_ns", "dur_ns", "pid", "tid")
 _CALL = (*HOST, "correlation", "external_id")
 _NO_CODES = np.zeros(0, np.int32)
+
+
+class NameCodes(NamedTuple):
+    """Names as a reader numbered them, a code a row: to compare and sort codes is cheaper."""
+
+    texts: pl.Series
+    """What the codes are places in; -1 is null."""
+    ops: Codes
+    calls: Codes
+    work: Codes
 
 
 @dataclass
@@ -40,6 +52,8 @@ class Events:
     """Events equal to an earlier one in all columns: how many, and the first."""
     not_understood: tuple[int, int | None, list[str]]
     """Events of unknown categories: how many, the first, and the most frequent of them."""
+    names: NameCodes | None = None
+    """The names of operators, calls and work again, where they were numbered."""
 
 
 def split_by_role(raw: RawEvents) -> Events:
@@ -55,6 +69,7 @@ def split_by_role(raw: RawEvents) -> Events:
     collective = raw.codes.get("collective")
     is_collective = rows["work"][:0] if collective is None else collective[rows["work"]] >= 0
     start, dur = raw.numbers["start_ns"], raw.numbers["dur_ns"]
+    name = raw.codes.get("name")
     events = Events(
         ops=host["op"],
         annotations=host["annotation"],
@@ -68,6 +83,9 @@ def split_by_role(raw: RawEvents) -> Events:
         span=(int(start.min()), int((start + dur).max())) if len(start) else (0, 0),
         duplicates=_duplicates(raw),
         not_understood=_not_understood(raw, rows["not understood"]),
+        names=None
+        if name is None
+        else NameCodes(raw.texts, *(name[rows[role]] for role in ("op", "call", "work"))),
     )
     for columns in (raw.numbers, raw.null, raw.codes):
         columns.clear()

@@ -14,6 +14,7 @@ from skiptrace.model.arguments import (
     arguments_frame,
     find_arguments,
 )
+from skiptrace.model.events import NameCodes
 from skiptrace.model.health import grade_of
 from skiptrace.model.later import later
 from skiptrace.model.launches import Floors
@@ -46,6 +47,8 @@ class Whole:
     source: Source | SavedArguments
     mentioned: frozenset[str] = ASKED_FOR
     """Those of `ASKED_FOR` that the source has: for others no verb reads it again."""
+    names: NameCodes | None = None
+    """The names of operators, calls and work in numbers, if read so; None of a saved folder."""
 
     @cached_property
     def index(self) -> Index:
