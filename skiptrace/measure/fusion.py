@@ -14,9 +14,9 @@ from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
 from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.keys import Numbered, numbered
-from skiptrace.measure.tklqt import names_of
+from skiptrace.measure.keys import Numbered, of_codes, op_names
 from skiptrace.model.later import later
+from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.measured import FUSION_CANDIDATES, FUSION_SAVINGS
 from skiptrace.model.trace import Trace
@@ -116,7 +116,9 @@ def find_chains(
     for size, chains in zip(sizes, found, strict=True):
         fused = eager - int(chains.figures["launches_saved"].sum())
         rows.append((size, chains.unique, len(chains.first), eager, fused, eager / fused))
-    roots = numbered(names_of(trace.whole.ops, kernels.frame["root_op"]))
+    names = op_names(trace.whole)
+    root = names.at(rows_of(trace.whole.ops["id"], kernels.frame["root_op"]))
+    roots = of_codes(names.different, root)
     more = pl.DataFrame(
         {
             "chain": pl.concat(_names(kernels, one) for one in found),

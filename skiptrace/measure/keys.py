@@ -74,10 +74,13 @@ def numbered(values: pl.Series) -> Numbered:
     return Numbered(numbers.fill_null(len(different)).to_numpy(), different)
 
 
-def _of_codes(texts: pl.Series, codes: Codes) -> Numbered:
-    """As `numbered` of the texts at the codes, but looks at each different one only once."""
+def of_codes(texts: pl.Series, codes: Codes | Ints) -> Numbered:
+    """As `numbered` of the different texts at the codes (-1, or their number: null).
+
+    Looks at each text only once.
+    """
     occurs = np.zeros(len(texts) + 1, np.bool_)
-    occurs[codes] = True  # -1, null, finds the last
+    occurs[codes] = True  # null finds the last
     found = np.flatnonzero(occurs[:-1])
     different = texts[found].alias("name")
     order = different.arg_sort().to_numpy()
@@ -90,21 +93,21 @@ def _of_codes(texts: pl.Series, codes: Codes) -> Numbered:
 def op_names(whole: Whole) -> Numbered:
     """The names of a recording's operators."""
     names = whole.names
-    return _of_codes(names.texts, names.ops) if names else numbered(whole.ops["name"])
+    return of_codes(names.texts, names.ops) if names else numbered(whole.ops["name"])
 
 
 @once
 def call_names(whole: Whole) -> Numbered:
     """The names of a recording's calls."""
     names = whole.names
-    return _of_codes(names.texts, names.calls) if names else numbered(whole.calls["name"])
+    return of_codes(names.texts, names.calls) if names else numbered(whole.calls["name"])
 
 
 @once
 def work_names(of: Trace | Whole) -> Numbered:
     """The names of work."""
     names = of.names if isinstance(of, Whole) else None
-    return _of_codes(names.texts, names.work) if names else numbered(of.work["name"])
+    return of_codes(names.texts, names.work) if names else numbered(of.work["name"])
 
 
 @once
