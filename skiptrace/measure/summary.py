@@ -21,6 +21,7 @@ from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.measured import SUMMARY
 from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace
+from skiptrace.read.columns import where
 from skiptrace.thresholds import OUTLIER
 
 
@@ -150,7 +151,7 @@ def _first_start(frame: pl.DataFrame, step: pl.Expr, what: str) -> pl.DataFrame:
     begins = np.flatnonzero(name.ne_missing(name.shift(1)).to_numpy() | (np.arange(len(name)) == 0))
     least = np.minimum.reduceat(runs["start_ns"].to_numpy(), begins) if len(begins) else begins
     return (
-        pl.DataFrame({"step": name.gather(begins), "start_ns": least})
+        pl.DataFrame({"step": name[begins], "start_ns": least})
         .group_by("step")
         .agg(pl.col("start_ns").min().alias(f"first_{what}"))
     )
@@ -178,11 +179,11 @@ def _by_step_and_device(work: pl.DataFrame, steps: Numbered) -> pl.DataFrame:
     before = np.append(start[:1], reach[:-1])[: len(end)]
     before[begins] = start[begins]
     fresh = np.maximum(end - np.maximum(start, before), 0)
-    step, where = np.array([*groups], np.int64).reshape(-1, 2).T
+    step, on = np.array([*groups], np.int64).reshape(-1, 2).T
     return pl.DataFrame(
         {
             "step": steps.named(step),
-            "device": where,
+            "device": on,
             "works": np.diff(bounds),
             "kernels": np.add.reduceat(is_kernel.astype(np.int64), begins),
             "kernel_ns": np.add.reduceat(np.where(is_kernel, dur, 0), begins),
@@ -207,18 +208,20 @@ def _idle(trace: Trace, used: pl.DataFrame, frame: pl.DataFrame) -> pl.Series:
     low = frame["first"].fill_null(0).to_numpy()
     high = low + frame["il_ns"].fill_null(0).to_numpy()
     idle = np.zeros(len(frame), np.int64)
-    for (device,), group in used.group_by("device"):
-        here = frame["step"].is_in(group["step"].implode()).to_numpy()
-        busy = device_busy(trace, int(device))
+    for device in used["device"].unique().to_list():
+        steps = used["step"].filter(used["device"] == device)
+        here = frame["step"].is_in(steps.implode()).to_numpy()
+        busy = device_busy(trace, device)
         idle += np.where(here, (high - low) - overlap(busy, low, high), 0)
-    return pl.select(pl.when(frame["il_ns"].is_not_null()).then(pl.Series(idle))).to_series()
+    return where(frame["il_ns"].is_not_null().to_numpy(), pl.Series(idle))
 
 
 def device_busy(trace: Trace, device: int) -> Intervals:
     """When a device had any work, own or background."""
-    work = trace.whole.work.filter(pl.col("device") == device)
-    start = work["start_ns"].to_numpy()
-    return union(start, start + work["dur_ns"].to_numpy())
+    work = trace.whole.work
+    rows = np.flatnonzero(work["device"].to_numpy() == device)
+    start, dur = (work[c].to_numpy()[rows] for c in ("start_ns", "dur_ns"))
+    return union(start, start + dur)
 
 
 def lead_ns(trace: Trace, steps: pl.DataFrame) -> int:
@@ -258,7 +261,7 @@ def _cpu_busy(host: Host, frame: pl.DataFrame) -> pl.Series:
         for pid, sets in by_process.items():
             here = (frame["pid"] == pid).fill_null(value=False).to_numpy()
             busy = np.where(here, overlap(merge(*sets), low, high), busy)
-    return pl.select(pl.when(frame["il_ns"].is_not_null()).then(pl.Series(busy))).to_series()
+    return where(frame["il_ns"].is_not_null().to_numpy(), pl.Series(busy))
 
 
 def _derive(frame: pl.DataFrame) -> pl.DataFrame:
