@@ -112,7 +112,7 @@ def _activities(whole: Whole) -> dict[Thread, ThreadActivity]:
         "copy": host.copies,
         "launch": whole.launches,
         "dataloader": pl.concat([
-            frame.select("pid", "tid", "start_ns", "dur_ns").filter(names.fit(cats.DATALOADER))
+            frame["pid", "tid", "start_ns", "dur_ns"][np.flatnonzero(names.fit(cats.DATALOADER))]
             for frame, names in ((whole.annotations, numbered(whole.annotations["name"])),
                                  (whole.ops, op_names(whole)))]),
     }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, union
@@ -56,7 +57,7 @@ def _host(whole: Whole) -> Host:
         in_call,
         {thread: merge(in_call[thread], in_op[thread]) for thread in threads},
         _waiting(whole),
-        calls.filter(call_names(whole).fit(cats.ALLOCATES)),
+        calls[np.flatnonzero(call_names(whole).fit(cats.ALLOCATES))],
         _copying_calls(whole),
     )
 
@@ -68,7 +69,7 @@ def waiting_calls(trace: Trace) -> pl.DataFrame:
 
 @once
 def _waiting(whole: Whole) -> pl.DataFrame:
-    return whole.calls.filter(call_names(whole).fit(cats.WAITS))
+    return whole.calls[np.flatnonzero(call_names(whole).fit(cats.WAITS))]
 
 
 def _copying_calls(whole: Whole) -> pl.DataFrame:

@@ -154,22 +154,24 @@ def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bool
     amounts["dependency"] = np.where(linked & depends, high - back, 0)
     amounts["device"] = np.where(linked & ~depends, high - back, 0)
     inside = _inside_graph(trace, gaps)
-    for name in ACTIVITIES:  # inside a graph the device is on its own
-        amounts[name][inside] = (high - low)[inside] if name == "device" else 0
+    if inside.any():
+        for name in ACTIVITIES:  # inside a graph the device is on its own
+            amounts[name][inside] = (high - low)[inside] if name == "device" else 0
     return amounts, waited
 
 
 def _by_thread(gaps: pl.DataFrame) -> dict[Thread, Ints]:
     """The rows of linked gaps by launching thread."""
     rows = np.flatnonzero(gaps["launch"].is_not_null().to_numpy())
-    linked = gaps.select("launch", "pid", "tid", "start_ns").drop_nulls("launch")
-    where = (linked[c].to_numpy() for c in ("pid", "tid", "start_ns"))
+    where = (gaps[c].fill_null(0).to_numpy()[rows] for c in ("pid", "tid", "start_ns"))
     return {thread: rows[part] for thread, part in thread_rows(*where).items()}
 
 
 def _inside_graph(trace: Trace, gaps: pl.DataFrame) -> Bools:
     """Whether the work that ends a gap is not the first of its launch on its device."""
     several = trace.whole.launches.filter(pl.col("works") > 1)["id"]
+    if several.is_empty():
+        return np.zeros(len(gaps), np.bool_)
     later = (
         trace.whole.work.filter(pl.col("launch").is_in(several.implode()))
         .sort("start_ns", "id")
@@ -188,10 +190,11 @@ def _depends(trace: Trace, gaps: pl.DataFrame) -> Bools:
     row = rows_of(whole.work["id"], gaps["next_work"])
     is_kernel = (whole.work["kind"] == "kernel").to_numpy()
     collective = work_names(whole).fit(cats.COLLECTIVES) & is_kernel
-    collective |= whole.work["id"].is_in(whole.collectives.implode()).to_numpy()
+    if len(whole.collectives):
+        collective |= whole.work["id"].is_in(whole.collectives.implode()).to_numpy()
     depends: Bools = collective[row]
     recorded = whole.syncs.filter(pl.col("sync_kind").str.contains(cats.STREAM_WAIT_RECORD))
-    told = whole.calls.filter(call_names(whole).fit(cats.STREAM_WAITS))
+    told = whole.calls[np.flatnonzero(call_names(whole).fit(cats.STREAM_WAITS))]
     if recorded.is_empty() and told.is_empty():
         return depends
     gaps = gaps.with_columns(since=pl.Series(_previous_launch(whole)[row]))
@@ -249,11 +252,11 @@ def _causes(amounts: dict[str, Ints], waited: Bools, length: Ints) -> pl.Series:
     cause, most = np.zeros(len(length), np.int64), np.zeros(len(length), np.int64)
     for number, name in enumerate(ACTIVITIES):
         more = amounts[name] > most  # the first of equal ones
-        cause[more] = number
+        np.copyto(cause, number, where=more)
         np.maximum(most, amounts[name], out=most)
     busy = sum(amounts[name] for name in ("python", "dataloader", "alloc", "copy"))
     cause = np.where(waited & (busy <= SYNC_SLACK * length), ACTIVITIES.index("sync"), cause)
-    return pl.Series(ACTIVITIES, dtype=pl.String).gather(cause)
+    return pl.Series(ACTIVITIES, dtype=pl.String)[cause]
 
 
 class Pieces(NamedTuple):
