@@ -46,14 +46,15 @@ class Kernels:
     def running(self) -> dict[str, Ints]:
         """Sums over all before each place: launches that are a kernel's, kernel and launch time."""
         frame = self.frame
+        # Of a graph's launch once, not once a kernel.
+        is_first = rows_of(frame["launch"], frame["launch"]) == np.arange(len(frame))
         values = {
-            "launches_saved": frame["kind"] == "kernel",
-            "kernel_ns": frame["dur_ns"],
-            # Of a graph's launch once, not once a kernel.
-            "launch_ns": frame["launch_ns"] * frame["launch"].is_first_distinct(),
+            "launches_saved": (frame["kind"] == "kernel").to_numpy(),
+            "kernel_ns": frame["dur_ns"].to_numpy(),
+            "launch_ns": frame["launch_ns"].to_numpy() * is_first,
         }
         return {
-            name: np.append(np.zeros(1, np.int64), np.cumsum(each.to_numpy(), dtype=np.int64))
+            name: np.append(np.zeros(1, np.int64), np.cumsum(each, dtype=np.int64))
             for name, each in values.items()
         }
 

@@ -154,7 +154,7 @@ def ancestry(parent: Ints) -> tuple[Ints, Ints]:
 
 
 def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
-    """Row of each wanted id, -1 where it is null or not among `ids`."""
+    """Row of each wanted id, the first of several; -1 where it is null or not among `ids`."""
     known, asked = ids.to_numpy(), wanted.fill_null(-1).to_numpy()
     if not len(known) or not len(asked):
         return np.full(len(asked), -1, np.int64)
