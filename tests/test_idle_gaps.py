@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -473,3 +474,14 @@ def test_a_short_window_is_read_like_the_whole_where_operators_cross() -> None:
     assert sk.idle_gaps(trace.between(45_000, 100_000)).equals(gaps)
     by_op = sk.idle_causes(trace.between(45_000, 100_000), by="op")
     assert by_op.select("op", "idle_ns").rows() == [("outer", 35_000), ("leaf", 5_000)]
+
+
+def test_gaps_are_found_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    trace, again = gap(op("aten::mm", 100, 50)), gap(op("aten::mm", 100, 50))
+    monkeypatch.setattr(Thread, "start", refuse)
+    assert sk.idle_gaps(again)["host_op"].to_list() == ["aten::mm"]
+    monkeypatch.undo()
+    assert sk.idle_gaps(trace).equals(sk.idle_gaps(again))

@@ -538,6 +538,13 @@ def test_packing_is_exact(first: list[int | None], shift: int) -> None:
     there_and_back(frame.select("e", "g", "a", "d"))
 
 
+def test_packing_keeps_the_dtypes_of_no_rows_and_the_signs_of_zeros() -> None:
+    there_and_back(pl.DataFrame(schema={"a": pl.Boolean, "b": pl.Int64, "c": pl.Float64}))
+    frame = pl.DataFrame({"id": [1, 2], "x": [0.0, -0.0]})
+    data, recipes = pack(frame)
+    assert str(unpack(memoryview(data), 2, recipes)["x"].to_list()) == "[0.0, -0.0]"
+
+
 def test_packing_takes_the_narrowest_way() -> None:
     ids = list(range(1_000_000, 1_000_000 + 3 * 500, 3))
     frame = pl.DataFrame({"id": ids, "near": [i - 2 for i in ids], "pid": [7] * 500, "same": ids})

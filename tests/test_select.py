@@ -111,6 +111,31 @@ def test_another_list_behind_the_events_that_is_laid_out_alike_holds_none(
     assert len(trace.ops) == len(traced()) // 5
 
 
+@pytest.mark.parametrize("part", [{"without": ["python_function"]}, {"window": (0, 300_000)}])
+def test_arguments_are_those_of_the_events_where_one_left_out_is_damaged(
+    part: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "BLOCK", 1 << 20)  # all of it is the last block
+    frames = [{**e, "args": {"n": n}} for n, e in enumerate(traced())]
+    text = json.dumps({"traceEvents": frames}, indent=1)
+    at = text.index("}", text.index("f40 "))
+    data = (text[:at] + "]}" + text[at:]).encode()
+    with pytest.raises(sk.errors.ReadError):
+        sk.load(data, repair=False, **part)
+    trace = sk.load(data, **part)
+    assert len(trace.ops) > 2
+    assert set(trace.ops["id"]) <= set(trace.args("n")["id"])
+
+
+def test_objects_in_an_event_are_no_events_where_others_are_left_out() -> None:
+    nested = [op("o", i, 1, l=[{"a": 1}, 5], n=i) for i in range(3)]
+    events = [{key: e[key] for key in ("ph", "cat", *e)} for e in [*nested, *traced()[:1]]]
+    data = json.dumps({"traceEvents": events}, indent=0).encode()
+    trace = sk.load(data, without=["python_function"])
+    assert trace.meta.events == 4
+    assert trace.ops["id"].to_list() == [0, 1, 2]
+
+
 def test_a_window_needs_an_end_after_its_start() -> None:
     with pytest.raises(sk.errors.StepError, match="start < end"):
         sk.load([], window=(5, 5))

@@ -47,6 +47,11 @@ def test_the_last_work_is_the_one_that_ends_last() -> None:
     assert row(events)["il_ns"] == 100_000
 
 
+def test_busy_is_summed_over_devices_that_work_at_the_same_time() -> None:
+    events = [op("a", 0, 9), *launched(1, 10, 50, 1), *launched(3, 12, 50, 2, device=1)]
+    assert row(events)["busy_ns"] == 100_000
+
+
 NULL = ("il_ns", "gpu_idle_ns", "gpu_idle_paper_ns", "busy_share", "cpu_busy_ns", "cpu_idle_ns")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, call_names, numbered, op_names, work_names
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model import categories as cats
+from skiptrace.model.beside import beside
 from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.schema.column import ACTIVITIES, conform, empty
@@ -57,9 +57,9 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
     gaps = find_gaps(trace)
     if gaps.is_empty():
         return empty(IDLE_GAPS)
-    with ThreadPoolExecutor(1) as beside:  # both take long, and neither needs the other
-        held = beside.submit(holders, trace, gaps)
-        return conform(gap_causes(trace).with_columns(held.result()), IDLE_GAPS)
+    held = beside(lambda: holders(trace, gaps))
+    causes = gap_causes(trace)
+    return conform(causes.with_columns(held.result()), IDLE_GAPS)
 
 
 def holders(trace: Trace, gaps: pl.DataFrame) -> list[pl.Series]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from skiptrace.model.arguments import SavedArguments
+from skiptrace.model.beside import beside
 from skiptrace.model.doubts import note_doubts
 from skiptrace.model.events import Events
 from skiptrace.model.health import Findings
@@ -48,13 +48,12 @@ def build_trace(
     wanted
         As ``steps`` of `load`, or the finished frame.
     """
-    with ThreadPoolExecutor(1) as beside:  # operators on one core, calls and work on another
-        device = beside.submit(_link_device, events)
-        steps = _steps(events, wanted)
-        ops, nest, crossing = nest_ops(events.ops)
-        ops = conform(_with_step(ops, steps), OPS)
-        findings.add("badly_nested_op", crossing, len(ops))
-        linked = device.result()
+    device = beside(lambda: _link_device(events))  # on one core, and operators on another
+    steps = _steps(events, wanted)
+    ops, nest, crossing = nest_ops(events.ops)
+    ops = conform(_with_step(ops, steps), OPS)
+    findings.add("badly_nested_op", crossing, len(ops))
+    linked = device.result()
     calls = conform(_with_step(enclosing_ops(nest, ops, linked.calls), steps), CALLS)
     del nest  # as large as three columns
     works, floors = linked.work, linked.floors

@@ -42,9 +42,10 @@ def pack(frame: pl.DataFrame, *, deflate: bool = False) -> tuple[bytes, dict[str
     first = None
     for column in frame:
         recipe: Recipe = {"dtype": str(column.dtype)}
-        if first is not None and column.n_unique() == 1:
+        # Zeros of both signs are one value, and two.
+        if first is not None and column.dtype != pl.Float64 and column.n_unique() == 1:
             recipe |= {"how": "constant", "value": column[0]}
-        elif first is not None and column.dtype == pl.Int64 and column.equals(first):
+        elif first is not None and first.dtype == column.dtype == pl.Int64 and column.equals(first):
             recipe["how"] = "same"
         else:
             piece = _packed(column, first, recipe)

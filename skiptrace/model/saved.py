@@ -7,11 +7,11 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from mmap import ACCESS_READ, mmap
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from skiptrace.errors import ReadError
@@ -57,14 +57,14 @@ class Folder:
         saved = self.manifest["files"][file]
         try:
             with (self.path / file).open("rb") as opened:
-                size = os.fstat(opened.fileno()).st_size
-                # Mapped, since fresh memory to read it into is dearer than all else about it.
-                data = mmap(opened.fileno(), size, access=ACCESS_READ) if size else b""
+                # Not by `read`: where there are huge pages, numpy asks for them.
+                room = np.empty(os.fstat(opened.fileno()).st_size, np.uint8).data
+                data = room[: opened.readinto(room)]
         except OSError as error:
             raise ReadError.damaged(str(self.path), file, "cannot be read") from error
         if (len(data), zlib.crc32(data)) != (saved["bytes"], saved["crc32"]):
             raise ReadError.damaged(str(self.path), file, "is not the file that was saved")
-        return unpack(memoryview(data), saved["rows"], saved["columns"], columns)
+        return unpack(data, saved["rows"], saved["columns"], columns)
 
     def arguments(self, own: pl.Series, key: str | None) -> Rows:
         """As `skiptrace.model.arguments.find_arguments`."""

@@ -85,6 +85,8 @@ class Way(NamedTuple, Generic[T, H]):
     no JSON."""
     of_events: Callable[[list[Any]], T]
     """Of decoded events."""
+    skips: bool = False
+    """Whether what is made of bytes passes over some of them, whatever they are."""
 
 
 def read_parts(
@@ -118,9 +120,8 @@ def read_parts(
         with no_gc():
             return selection.rows(from_decoded(events))
 
-    return _read(
-        source, Way(Columns, of_layout, of_events), progress, block or BLOCK, repair=repair
-    )
+    way = Way(Columns, of_layout, of_events, skips=bool(selection))
+    return _read(source, way, progress, block or BLOCK, repair=repair)
 
 
 def read_events(source: Source, take: Callable[[Any], V | None]) -> list[tuple[int, V]]:
@@ -214,7 +215,7 @@ def _in_blocks(
         for part, found in _parsed(chunks(reader), parse):
             held.append(part)
             faults.extend(found)
-    most, cut = _before_last(of_bytes, rest, layout)
+    most, cut = _before_last(of_bytes, rest, layout, skips=way.skips)
     if most is not None:
         held.append(most)
         rest, rest_at = rest[cut:], rest_at + cut
@@ -241,15 +242,16 @@ def _keep_freed() -> None:
 
 
 def _before_last(
-    of_bytes: Callable[[bytes], T], rest: bytes, layout: Layout
+    of_bytes: Callable[[bytes], T], rest: bytes, layout: Layout, *, skips: bool
 ) -> tuple[T | None, int]:
     """What is made of all remaining events but the last, and where that one begins.
 
     None where they are damaged, or where some may be of another list, which can have the same
-    between its objects: they are left to what closes the document.
+    between its objects: they are left to what closes the document. What skips events sees neither.
     """
     cut = rest.rfind(layout.separator) + 1
-    if not cut or (_LIST_END.search(rest, 0, cut) and not is_list(rest[:cut])):
+    doubtful = skips or _LIST_END.search(rest, 0, cut)
+    if not cut or (doubtful and not is_list(rest[:cut])):
         return None, 0
     try:
         return of_bytes(rest[:cut] + PADDING), cut + len(layout.between)
