@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from helpers import fixture_path
@@ -35,6 +36,10 @@ def same(a: Any, b: Any) -> bool:
         return type(a) is type(b) and all(same(getattr(a, n), getattr(b, n)) for n in parts)
     if isinstance(a, Mapping):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b)
     return bool(a == b)
 
 
