@@ -179,13 +179,6 @@ def distinct(values: Ints) -> Ints:
     return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]
 
 
-def shared(values: np.ndarray[Any, Any]) -> Ints:
-    """Places, in order, whose value another has too; cheap for what is nearly sorted."""
-    order = np.argsort(values, kind="stable")
-    again = np.flatnonzero(values[order[1:]] == values[order[:-1]])
-    return np.union1d(order[again], order[again + 1])
-
-
 _LOOKS = 3
 """Places looked at one by one before the tree is climbed."""
 

@@ -142,12 +142,6 @@ def test_last_above_is_the_last_larger_value_up_to_a_place(
     assert iv.last_above(np.array(values, np.int64), *columns(queries)).tolist() == expected
 
 
-@given(st.lists(st.integers(-3, 9), max_size=12))
-def test_shared_places_are_those_whose_value_occurs_again(values: list[int]) -> None:
-    found = iv.shared(np.array(values, np.int64)).tolist()
-    assert found == [i for i, value in enumerate(values) if values.count(value) > 1]
-
-
 def test_nothing_is_an_interval_set_too() -> None:
     none = np.empty(0, np.int64)
     for found in (iv.union(none, none), iv.merge(), iv.subtract(iv.EMPTY, iv.EMPTY)):

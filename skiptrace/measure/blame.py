@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.behaviour import waiting_calls
 from skiptrace.measure.idle_gaps import holders
 from skiptrace.measure.tklqt import names_of
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.measured import BLAME
 from skiptrace.model.trace import Trace

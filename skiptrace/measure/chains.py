@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
+from skiptrace.lookup import rows_of
 from skiptrace.measure.behaviour import waiting_calls
 from skiptrace.measure.keys import Numbered, numbered, step_names, work_names
-from skiptrace.model.nesting import rows_of
 from skiptrace.model.trace import Trace
 
 

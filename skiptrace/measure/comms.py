@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.model.arguments import find_arguments
 from skiptrace.model.kernel_classes import is_communication
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.rounding import median_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import CLOCKS

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.latency_split import split_latency
 from skiptrace.measure.ops import self_times
 from skiptrace.measure.pairing import Pairs, call_paths, pair
 from skiptrace.measure.summary import median_step, summary
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.later import later
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import (
     DIFF_LAUNCHES,

@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, call_names, numbered, op_names, work_names
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model import categories as cats
 from skiptrace.model.beside import beside
-from skiptrace.model.nesting import Nest, Thread, link_to_row, rows_of, thread_rows
+from skiptrace.model.nesting import Nest, Thread, thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.schema.column import ACTIVITIES, conform, empty
 from skiptrace.model.schema.measured import IDLE_GAPS

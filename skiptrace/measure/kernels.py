@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from skiptrace.intervals import Ints
+from skiptrace.lookup import link_to_row, rows_of, where
 from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.ranks import over_ranks
@@ -15,7 +16,6 @@ from skiptrace.measure.summary import own_work
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.kernel_classes import COMMUNICATION, Classes, classes_of
 from skiptrace.model.modules import modules_at
-from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.rounding import mean_of, median, ordered, p95, share_of
 from skiptrace.model.schema.breakdowns import KERNEL_GEOMETRY, KERNEL_KEYS, KERNELS
 from skiptrace.model.schema.column import Column, conform
@@ -111,7 +111,7 @@ def _figures() -> list[pl.Expr]:
 def _short(trace: Trace, frame: pl.DataFrame, row: Ints) -> pl.Series:
     """Whether each ran for less time than its launch's call, which launched nothing else."""
     launches = trace.whole.launches
-    alone = pl.select(pl.when(launches["works"] == 1).then(launches["dur_ns"])).to_series()
+    alone = where((launches["works"] == 1).to_numpy(), launches["dur_ns"])
     return (frame["dur_ns"] < link_to_row(alone, row)).fill_null(value=False)
 
 

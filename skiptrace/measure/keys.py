@@ -10,7 +10,7 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
-from skiptrace.model.nesting import link_to_row
+from skiptrace.lookup import link_to_row, occurring, where
 from skiptrace.model.once import once
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.rows import Codes
@@ -64,11 +64,8 @@ def numbered(values: pl.Series) -> Numbered:
     if values.dtype == pl.String:
         numbers = values.cast(pl.Enum(different)).to_physical().cast(pl.Int64)
     elif len(different):
-        numbers = (
-            pl.select(pl.when(values.is_not_null()).then(different.search_sorted(values)))
-            .to_series()
-            .cast(pl.Int64)
-        )
+        place = different.search_sorted(values).cast(pl.Int64)
+        numbers = where(values.is_not_null().to_numpy(), place)
     else:
         numbers = pl.repeat(None, len(values), dtype=pl.Int64, eager=True)
     return Numbered(numbers.fill_null(len(different)).to_numpy(), different)
@@ -79,9 +76,7 @@ def of_codes(texts: pl.Series, codes: Codes | Ints) -> Numbered:
 
     Looks at each text only once.
     """
-    occurs = np.zeros(len(texts) + 1, np.bool_)
-    occurs[codes] = True  # null finds the last
-    found = np.flatnonzero(occurs[:-1])
+    found = occurring(codes, len(texts))
     different = texts[found].alias("name")
     order = different.arg_sort().to_numpy()
     numbers = np.full(len(texts) + 1, len(found))

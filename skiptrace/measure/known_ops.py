@@ -7,10 +7,10 @@ import orjson
 import polars as pl
 
 from skiptrace.intervals import Ints
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.doubt import DIMS
 from skiptrace.measure.flops import FORMULAS, bytes_of, dtype_of, work_of
 from skiptrace.measure.recorded import numbers, recorded
-from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.trace import Trace
 
 _TYPES, _VALUES, _STRIDES, _FLOPS = "Input type", "Concrete Inputs", "Input Strides", "flops"

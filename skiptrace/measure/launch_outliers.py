@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.modules import modules_at
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.schema.breakdowns import LAUNCH_OUTLIERS
 from skiptrace.model.schema.column import conform
 from skiptrace.model.trace import Trace

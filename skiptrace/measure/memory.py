@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.model.arguments import SavedArguments
 from skiptrace.model.modules import modules_at
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.schema.breakdowns import MEMORY_CURVE, MEMORY_LIVE, MEMORY_PEAKS
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.trace import Trace

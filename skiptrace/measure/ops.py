@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.doubt import warn_of_doubts, warn_of_unrecorded
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first, numbered
 from skiptrace.measure.ranks import over_ranks
@@ -15,7 +16,7 @@ from skiptrace.measure.recorded import shapes
 from skiptrace.measure.summary import own_work
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model.modules import modules_at
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.rounding import share_of
 from skiptrace.model.schema.breakdowns import OP_KEYS, OPS
 from skiptrace.model.schema.column import conform

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
-from skiptrace.model.nesting import ancestry, rows_of
+from skiptrace.lookup import rows_of
+from skiptrace.model.nesting import ancestry
 
 BETWEEN = " / "
 """Between the operators of a call path, outermost first."""

@@ -10,9 +10,9 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Ints, overlap, union
+from skiptrace.lookup import rows_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.model.later import later
-from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.breakdowns import QUEUE_DEPTH, QUEUE_STREAMS
 from skiptrace.model.schema.column import conform
 from skiptrace.model.trace import Trace

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import polars as pl
 
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.doubt import DIMS
 from skiptrace.model.arguments import find_arguments
-from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.trace import Trace
 
 OCCUPANCY = "est. achieved occupancy %"

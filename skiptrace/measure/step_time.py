@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, union
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.categories import DATALOADER, STEP_NAME
 from skiptrace.model.kernel_classes import Classes, is_communication
-from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.schema.breakdowns import STEP_TIME
 from skiptrace.model.schema.column import conform
 from skiptrace.model.steps import is_one_step

@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints, overlay
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.collectives import arrivals
 from skiptrace.measure.ranks import Ranks, clocks_agree
 from skiptrace.measure.tklqt import names_of
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.several import STRAGGLERS
 from skiptrace.model.trace import Trace

@@ -8,20 +8,20 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
+from skiptrace.lookup import link_to_row, rows_of, where
 from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, check_key, step_names
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.tklqt import kernel_launches
 from skiptrace.model.launches import Floor
-from skiptrace.model.nesting import link_to_row, rows_of, thread_rows
+from skiptrace.model.nesting import thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.rounding import mean_of, share_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.measured import SUMMARY
 from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace
-from skiptrace.read.columns import where
 from skiptrace.thresholds import OUTLIER
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_keys, in_time_order, largest_first
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model.launches import Floor, given_floors, split
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.rounding import median, ordered, p95
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.measured import TKLQT, TKLQT_KEYS

@@ -9,11 +9,12 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Ints
+from skiptrace.lookup import rows_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import numbered
 from skiptrace.measure.ops import self_times, subtree
 from skiptrace.model.modules import all_modules, module_frames
-from skiptrace.model.nesting import Nest, ancestry, rows_of
+from skiptrace.model.nesting import Nest, ancestry
 from skiptrace.model.rounding import share_of
 from skiptrace.model.schema.breakdowns import TREE
 from skiptrace.model.schema.column import conform

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.model.arguments import SavedArguments
 from skiptrace.model.beside import beside
 from skiptrace.model.doubts import note_doubts
@@ -15,7 +16,7 @@ from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
 from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
 from skiptrace.model.meta import Meta
-from skiptrace.model.nesting import link_to_row, rows_of, thread_rows
+from skiptrace.model.nesting import thread_rows
 from skiptrace.model.schema import FRAMES as SCHEMA
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.recorded import CALLS, LAUNCHES, OPS, WORK

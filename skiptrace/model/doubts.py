@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from skiptrace.intervals import overlap, shared, union
+from skiptrace.intervals import overlap, union
+from skiptrace.lookup import shared
 from skiptrace.model import categories as cats
 from skiptrace.model.events import Events
 from skiptrace.model.health import Findings

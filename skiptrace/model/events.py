@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from skiptrace.intervals import Ints, shared
+from skiptrace.intervals import Ints
+from skiptrace.lookup import link_to_row, occurring, shared
 from skiptrace.model import categories as cats
-from skiptrace.model.nesting import link_to_row
 from skiptrace.read.columns import RawEvents
 from skiptrace.read.rows import Codes
 
@@ -95,9 +95,8 @@ def split_by_role(raw: RawEvents) -> Events:
 
 def _categories(raw: RawEvents) -> dict[int, str]:
     """The categories that occur, by their codes."""
-    occurs = np.zeros(len(raw.texts) + 1, np.bool_)
-    occurs[raw.codes.get("cat", _NO_CODES)] = True  # -1, no text, finds the last
-    return {code: raw.texts[code] for code in np.flatnonzero(occurs[:-1]).tolist()}
+    codes = occurring(raw.codes.get("cat", _NO_CODES), len(raw.texts))
+    return {code: raw.texts[code] for code in codes.tolist()}
 
 
 def _rows_by_role(raw: RawEvents, categories: dict[int, str]) -> dict[str, Ints]:

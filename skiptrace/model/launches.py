@@ -11,9 +11,9 @@ import polars as pl
 
 from skiptrace.errors import FloorError
 from skiptrace.intervals import Ints
+from skiptrace.lookup import where
 from skiptrace.model.rounding import median_of
 from skiptrace.model.schema.column import KINDS
-from skiptrace.read.columns import where
 from skiptrace.thresholds import MIN_IDLE_LAUNCHES
 
 

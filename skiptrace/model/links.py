@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
-from skiptrace.model.nesting import Nest, ancestry, link_to_row
-from skiptrace.read.columns import where
+from skiptrace.lookup import link_to_row, where
+from skiptrace.model.nesting import Nest, ancestry
 
 NO_ID = (0, -1, 2**32 - 1)
 """Correlations that are no id: zero, and -1 however it was printed."""
@@ -57,9 +57,8 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, i
     found = np.searchsorted(shared, wanted)
     hit = np.append(shared, 0)[found] == wanted  # 0 is no id: whatever it meets is none
     hit &= wanted != 0
-    ids = calls["id"][candidates[np.append(first, 0)[found]]] if len(candidates) else None
-    launch = None if ids is None else pl.when(pl.Series(hit)).then(ids)
-    linked = work.with_columns(launch=pl.lit(None, pl.Int64) if launch is None else launch)
+    row = np.where(hit, np.append(candidates[first], -1)[found], -1)
+    linked = work.with_columns(launch=link_to_row(calls["id"], row))
     lacking = pl.col("correlation").is_null() & valid_id("external_id")
     if not linked.filter(lacking).is_empty():
         by_external = linked.filter(lacking & (pl.len().over("external_id") == 1)).select(

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.model.arguments import find_arguments
-from skiptrace.model.nesting import Nest, link_to_row, rows_of
+from skiptrace.model.nesting import Nest
 from skiptrace.model.once import once
 from skiptrace.model.trace import Trace, Whole
 

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints, last_above
-from skiptrace.read.columns import where
+from skiptrace.lookup import rows_of
 
 Thread: TypeAlias = tuple[int, int]
 """A process and one of its threads."""
@@ -151,32 +151,3 @@ def ancestry(parent: Ints) -> tuple[Ints, Ints]:
         root = np.where(above < len(parent), above, root)
         up = up[up]
     return depth[:-1], root[:-1]
-
-
-def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
-    """Row of each wanted id, the first of several; -1 where it is null or not among `ids`."""
-    known, asked = ids.to_numpy(), wanted.fill_null(-1).to_numpy()
-    if not len(known) or not len(asked):
-        return np.full(len(asked), -1, np.int64)
-    low, high = int(known.min()), int(known.max())
-    if high - low < 4 * (len(known) + len(asked)):  # dense, as ids of a frame are: a table
-        table = np.full(high - low + 2, -1, np.int32)
-        rows = np.arange(len(known), dtype=np.int32)
-        table[(known - low)[::-1]] = rows[::-1]  # the first is written last
-        # Without a sign what lies below is large, and all that is outside finds the last, -1.
-        place = (asked - low).view(np.uint64)
-        np.minimum(place, len(table) - 1, out=place)
-        return np.asarray(table[place.view(np.int64)], np.int64)
-    if (known[1:] > known[:-1]).all():
-        row = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-    else:
-        order = np.argsort(known, kind="stable")
-        row = order[np.minimum(np.searchsorted(known, asked, sorter=order), len(known) - 1)]
-    return np.where(known[row] == asked, row, -1)
-
-
-def link_to_row(ids: pl.Series, row: Ints) -> pl.Series:
-    """Ids at the given rows, null where the row is -1."""
-    if not len(ids):
-        return pl.repeat(None, len(row), dtype=ids.dtype, eager=True)
-    return where(row >= 0, ids[np.maximum(row, 0)])

@@ -89,7 +89,7 @@ def unpack(
             if name in block:
                 values = _fill(block, name, recipe["how"], values, behind)
             elif recipe["how"] == "plain":
-                values = values.copy()  # the file may change
+                values = values.copy()  # else they keep the bytes of all columns
             stored.append(pl.Series(name, values))
         columns.append(column.alias(name))
     # One after the other: two threads that ask for fresh memory at once both get it later.

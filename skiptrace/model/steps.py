@@ -14,8 +14,8 @@ import polars as pl
 
 from skiptrace.errors import StepError
 from skiptrace.intervals import Ints, last_above
+from skiptrace.lookup import link_to_row
 from skiptrace.model.categories import STEP_NAME
-from skiptrace.model.nesting import link_to_row
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.recorded import STEPS
 

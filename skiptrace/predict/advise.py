@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints, subtract, total
+from skiptrace.lookup import link_to_row
 from skiptrace.measure.activity import ThreadActivity, thread_activities
 from skiptrace.measure.behaviour import launching_threads, thread_intervals
 from skiptrace.measure.fusion import LENGTHS, find_chains
@@ -16,7 +17,7 @@ from skiptrace.measure.ranks import over_ranks
 from skiptrace.measure.summary import median_step
 from skiptrace.measure.tklqt import names_of
 from skiptrace.model import categories as cats
-from skiptrace.model.nesting import Nest, Thread, link_to_row
+from skiptrace.model.nesting import Nest, Thread
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import ADVISE
 from skiptrace.model.trace import Trace

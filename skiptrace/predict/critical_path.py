@@ -11,9 +11,10 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Intervals, Ints, clip, distinct, overlay
+from skiptrace.lookup import link_to_row
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.tklqt import names_of
-from skiptrace.model.nesting import Nest, link_to_row
+from skiptrace.model.nesting import Nest
 from skiptrace.model.schema.column import PATH_KINDS, conform, empty
 from skiptrace.model.schema.predicted import CRITICAL_PATH, CRITICAL_SHARES
 from skiptrace.model.trace import Trace

@@ -7,11 +7,11 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import total, union
+from skiptrace.lookup import rows_of
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.idle_sums import idle_by
 from skiptrace.measure.keys import largest_first
 from skiptrace.measure.ranks import over_ranks
-from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.column import conform
 from skiptrace.model.schema.predicted import COUNTERFACTUAL
 from skiptrace.model.trace import Trace

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
+from skiptrace.lookup import rows_of
 from skiptrace.model import categories as cats
-from skiptrace.model.nesting import rows_of
 from skiptrace.model.schema.column import KINDS
 from skiptrace.model.trace import Whole
 from skiptrace.predict.replay import NEVER

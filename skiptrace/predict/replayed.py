@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
+from skiptrace.lookup import rows_of
 from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.summary import figures, own_work
-from skiptrace.model.nesting import rows_of
 from skiptrace.model.once import once
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.predicted import FIDELITY

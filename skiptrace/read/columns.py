@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
+from skiptrace.lookup import link_to_row, where
 from skiptrace.read.digits import Bytes
 from skiptrace.read.pairs import match_pairs
 from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TIMED, Codes, Part
@@ -75,17 +76,12 @@ class RawEvents:
                     series = where(~null[every], series)
             else:
                 codes = self.codes.get(column)
-                series = None if codes is None else self._text(codes[every])
+                series = None if codes is None else link_to_row(self.texts, codes[every])
             if series is None:
                 dtype = pl.Int64 if column in NUMBERS else pl.String
                 series = pl.repeat(None, len(ids), dtype=dtype, eager=True)
             made[column] = series
         return pl.DataFrame(made)
-
-    def _text(self, codes: Codes) -> pl.Series:
-        if not len(self.texts):
-            return pl.repeat(None, len(codes), dtype=pl.String, eager=True)
-        return where(codes >= 0, self.texts[np.maximum(codes, 0).astype(np.uint32)])
 
     def note(self, kind: str, rows: Bools) -> None:
         """Count an oddity of some rows."""
@@ -98,13 +94,6 @@ class RawEvents:
         for held in (self.numbers, self.null, self.codes):
             for column in held:
                 held[column] = held[column][rows]  # type: ignore[assignment]
-
-
-def where(valid: Bools, values: pl.Series) -> pl.Series:
-    """The values, null where they are not valid; cheaper than an expression."""
-    if valid.all():
-        return values
-    return values.zip_with(pl.Series(valid), pl.Series([None], dtype=values.dtype))
 
 
 class Columns:

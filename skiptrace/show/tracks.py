@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.measure.idle_gaps import idle_gaps
 from skiptrace.measure.queue_depth import queue_depth
 from skiptrace.measure.summary import summary
 from skiptrace.model.categories import OWN
-from skiptrace.model.nesting import link_to_row, rows_of
 from skiptrace.model.schema.column import ACTIVITIES
 from skiptrace.model.trace import Trace
 from skiptrace.predict.boundedness import boundedness
