@@ -127,6 +127,25 @@ def test_arguments_are_those_of_the_events_where_one_left_out_is_damaged(
     assert set(trace.ops["id"]) <= set(trace.args("n")["id"])
 
 
+@pytest.mark.parametrize("damage", ["", "]}", "\x00", '"'])
+def test_what_is_left_of_many_blocks_is_that_of_each(damage: str) -> None:
+    events = [e for n in range(300) for e in (op("f", n, 1), event("python_function", "p", n, 1))]
+    ordered = [{key: e[key] for key in ("ph", "cat", *e)} for e in events]
+    text = json.dumps(
+        {"traceEvents": [{**e, "args": {"n": n}} for n, e in enumerate(ordered)]}, indent=1
+    )
+    at = text.index("}", text.index('"n": 200'))
+    source = Source.of((text[:at] + damage + text[at:]).encode())
+    whole = stream.read_parts(source, block=2_000)
+    part = stream.read_parts(source, None, Selection(frozenset(["python_function"])), block=2_000)
+    raw, mine = whole.events.assembled(), part.events.assembled()
+    assert (mine.events, mine.left_out) == (raw.events, 300)
+    assert bool(damage) == bool(whole.faults)
+    assert part.faults == whole.faults
+    kept = raw.frame(["id", "cat", "name", "start_ns"]).filter(pl.col("cat") == "cpu_op")
+    assert mine.frame(["id", "cat", "name", "start_ns"]).equals(kept)
+
+
 def test_objects_in_an_event_are_no_events_where_others_are_left_out() -> None:
     nested = [op("o", i, 1, l=[{"a": 1}, 5], n=i) for i in range(3)]
     events = [{key: e[key] for key in ("ph", "cat", *e)} for e in [*nested, *traced()[:1]]]

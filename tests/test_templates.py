@@ -50,7 +50,7 @@ def agree(events: list[str]) -> list[int]:
     layout = find_layout(text + b"]", 0)
     assert layout is not None
     reader = Reader(layout)
-    part = reader.read(text + b" " * MARGIN)
+    part = reader.read(text + b" " * MARGIN, len(text))
     decoded = from_decoded(orjson.loads(b"[" + text + b"]"))
     fast, slow = assembled(part), assembled(decoded)
     columns = [*NUMBERS, *TEXTS[:4]]
@@ -111,7 +111,7 @@ def test_a_number_that_ends_a_rest_is_json_or_no_match() -> None:
     layout = find_layout(text + b"]", 0)
     assert layout is not None
     with pytest.raises(orjson.JSONDecodeError):
-        Reader(layout).read(text + b" " * MARGIN)
+        Reader(layout).read(text + b" " * MARGIN, len(text))
 
 
 def test_numbers_that_all_of_a_shape_share_are_fixed_and_others_still_match() -> None:

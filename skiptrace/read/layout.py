@@ -19,7 +19,7 @@ from skiptrace.read.digits import MARGIN
 _BETWEEN = re.compile(rb'\s*,\s*(?=\{(\s*)")')
 _COLON = re.compile(rb':[ \t]*(?=")')
 _HEAD = re.compile(rb'\{\s*"ph":\s*"X",\s*"cat":\s*"')
-_PIECE = 1 << 19
+_PIECE = 1 << 20
 """Bytes looked at together, so that what is found of them stays in the cache."""
 _FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
 
@@ -63,12 +63,15 @@ class Layout:
         codes = np.frombuffer(text, np.uint8, size)
         one, other = codes[: low - high], codes[high - low :]
         found = []
-        for begin in range(0, size, _PIECE):
+        marked = np.zeros(_PIECE, np.bool_)
+        for begin in range(0, len(one), _PIECE):
             piece = slice(begin, begin + _PIECE)
-            marked = one[piece] == self.separator[low]
-            marked &= other[piece] == self.separator[high]
-            found.append(np.flatnonzero(marked) + (begin - low))
-        at = np.concatenate(found)
+            here = marked[: len(one[piece])]
+            np.equal(one[piece], self.separator[low], out=here)
+            here &= other[piece] == self.separator[high]
+            marked[len(here) :] = False
+            found.append(_true(marked) + (begin - low))
+        at = np.concatenate(found) if found else np.empty(0, np.int64)
         return at[np.searchsorted(at, 0) :]
 
     def borders(self, text: bytes, size: int) -> Borders:
@@ -104,16 +107,27 @@ class Borders(NamedTuple):
     """Per event the place in `breaks` of the first behind its start."""
 
 
+def _true(marked: Bools) -> Ints:
+    """Where a mask of whole words is true, for one that is so seldom: looked for by words."""
+    words = marked.view("<u8")
+    at = np.flatnonzero(words != 0)
+    left = words[at]
+    if not (left & (left - np.uint64(1))).any():  # one a word, as where events are
+        return at * 8 + (np.bitwise_count(left - np.uint64(1)) >> np.uint8(3))
+    return np.flatnonzero(marked)
+
+
 def literally(text: bytes, at: Ints, literal: bytes) -> Bools:
     """Where the text holds a literal: compared eight bytes at a time, over all places at once."""
     differs = np.zeros(len(at), np.uint64)
     for begin in range(0, len(literal), MARGIN):
         piece = literal[begin : begin + MARGIN]
-        size = -(-len(piece) // 8) * 8
+        # Of all sizes so many are copied fastest.
+        size = MARGIN if len(piece) > MARGIN // 2 else -(-len(piece) // 8) * 8
         wanted = np.frombuffer(piece.ljust(size, b"\0"), "<u8")
         strings = np.ndarray((len(text) - size + 1,), f"V{size}", text, 0, (1,))
         seen = strings[np.minimum(at + begin, len(strings) - 1)].view("<u8").reshape(-1, size // 8)
-        for column, word in enumerate(wanted):
+        for column, word in enumerate(wanted[: -(-len(piece) // 8)]):
             difference = seen[:, column] ^ word
             if (over := 8 * (column + 1) - len(piece)) > 0:
                 difference <<= np.uint64(8 * over)

@@ -10,7 +10,6 @@ from collections import Counter
 import numpy as np
 
 from skiptrace.read.decode import is_list, loads, no_gc
-from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import Layout
 from skiptrace.read.rows import ASKED_FOR, TIMED, Part, from_decoded, merged
 from skiptrace.read.templates import Match, Templates
@@ -26,29 +25,29 @@ class Reader:
         self.layout = layout
         self._templates = Templates()
 
-    def read(self, text: bytes) -> Part:
-        """A part from the bytes of whole events, with `MARGIN` spaces behind them.
+    def read(self, text: bytes, size: int) -> Part:
+        """A part from whole events: so many bytes of a text, with `MARGIN` more behind them.
 
         Raises
         ------
         orjson.JSONDecodeError
             They are no JSON.
         """
-        borders = self.layout.borders(text, len(text) - MARGIN)
+        borders = self.layout.borders(text, size)
         start, end = borders.start, borders.end
         matches, left = self._templates.match(text, borders)
         if len(left) == len(start):
-            return _general(text)
+            return _general(text[:size])
         part = _matched(len(start), matches)
         if len(left):
             spans = zip(start[left].tolist(), end[left].tolist(), strict=True)
             pieces = [text[a:b] for a, b in spans]
             # Else what looks like a border may be inside an event, and these no events at all.
             if not self.layout.is_clear and not all(map(is_list, pieces)):
-                return _general(text)
+                return _general(text[:size])
             others = _general(self.layout.between.join(pieces))
             if others.events != len(left):
-                return _general(text)
+                return _general(text[:size])
             return merged(part, others, left)
         return part
 

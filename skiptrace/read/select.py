@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.read.digits import MARGIN, nanoseconds, words_of
+from skiptrace.read.chunks import Chunk, Kept, padded
+from skiptrace.read.digits import nanoseconds, words_of
 from skiptrace.read.layout import Layout, literally
 from skiptrace.read.rows import INT64, Part
 
@@ -67,15 +68,10 @@ class Selection:
             part.keep(wanted)
         return part
 
-    def thinned(self, text: bytes, layout: Layout) -> tuple[bytes, Ints, int]:
-        """The text without most of what is not wanted, found before anything else is.
-
-        Returns
-        -------
-        (whole events, which of the chunk's they are, how many it has)
-        """
+    def thinned(self, chunk: Chunk, layout: Layout) -> Chunk:
+        """The chunk without most of what is not wanted, found before anything else is."""
+        text, length = chunk.text, chunk.size
         words, codes = words_of(text), np.frombuffer(text, np.uint8)
-        length = len(text) - MARGIN
         at = layout.likely(text, length)
         wanted = np.ones(1 + len(at), np.bool_)
         for category in self.without:
@@ -92,7 +88,7 @@ class Selection:
         start = np.append(0, at + 1 + len(layout.between))[starts]
         wanted = wanted[starts]
         if self.window is not None:
-            is_quote = codes == _QUOTE
+            is_quote = codes[:length] == _QUOTE
             times = []
             for key in (b'ts"', b'dur"'):
                 quotes = np.flatnonzero(is_quote[: -len(key)] & is_quote[len(key) :])
@@ -111,12 +107,11 @@ class Selection:
                 near |= literally(text, start, layout.head + category.encode() + b'"')
             wanted &= near
         kept = np.flatnonzero(wanted)
-        if not len(kept):
-            return b"", kept, len(start)
         border = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
         end = np.append(start[1:] - len(layout.between), length)
         runs = zip(start[border[::2]].tolist(), end[border[1::2] - 1].tolist(), strict=True)
-        return layout.between.join(text[a:b] for a, b in runs), kept, len(start)
+        left = padded(layout.between.join(text[a:b] for a, b in runs), chunk.at)
+        return left._replace(kept=Kept(kept, len(start)))
 
     def _far(self, start: Ints, dur: Ints) -> Bools:
         low, high = self.window or INT64

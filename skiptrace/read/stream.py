@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -19,9 +20,9 @@ import numpy as np
 import orjson
 
 from skiptrace.errors import ReadError
+from skiptrace.read.chunks import BLOCK, LONG, Chunk, cut, padded, together
 from skiptrace.read.columns import Columns
 from skiptrace.read.decode import events_and_header, fault_of, is_list, loads, no_gc
-from skiptrace.read.digits import MARGIN
 from skiptrace.read.faults import Fault
 from skiptrace.read.layout import Layout, find_layout, first_event
 from skiptrace.read.regular import Reader
@@ -30,17 +31,11 @@ from skiptrace.read.rows import Part, from_decoded
 from skiptrace.read.select import Selection
 from skiptrace.read.source import Progress, Source
 
-BLOCK = 1 << 22
-"""Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
-_LONG = 1 << 28
-"""Behind so many bytes blocks are larger, since the columns held by then are far larger still."""
-_LARGE = 1 << 24
-"""Such blocks are parsed by two threads: in smaller ones they hand Python's lock to and fro."""
-
 _LIST_END = re.compile(rb"}\s*]")
 """What a list of objects ends in, though not only that."""
-PADDING = b" " * MARGIN
-"""Stands behind the events of a chunk, so that they can be looked at eight bytes at a time."""
+
+_PIECE = 1 << 16
+"""Bytes of events looked at together where nothing is made of them."""
 
 EVERYTHING = Selection()
 
@@ -63,6 +58,10 @@ class UnfitError(Exception):
     """The bytes are not laid out so; they are decoded whole."""
 
 
+class _JoinedError(Exception):
+    """What is left of several chunks is damaged: it takes all of the chunk to repair one."""
+
+
 @dataclass
 class Read(Generic[H]):
     """What a source holds."""
@@ -80,13 +79,12 @@ class Way(NamedTuple, Generic[T, H]):
 
     hold: Callable[[], H]
     """What takes up the parts."""
-    of_layout: Callable[[Layout], Callable[[bytes], T]]
-    """Of the bytes of whole events and `PADDING`; raises `orjson.JSONDecodeError` where these are
-    no JSON."""
+    of_layout: Callable[[Layout], Callable[[Chunk], T]]
+    """Of a chunk; raises `orjson.JSONDecodeError` where it is no JSON."""
     of_events: Callable[[list[Any]], T]
     """Of decoded events."""
-    skips: bool = False
-    """Whether what is made of bytes passes over some of them, whatever they are."""
+    thinned: Callable[[Chunk, Layout], Chunk] | None = None
+    """The chunk without events that are passed over, whatever they are."""
 
 
 def read_parts(
@@ -104,15 +102,12 @@ def read_parts(
     ``repair=False`` an error.
     """
 
-    def of_layout(layout: Layout) -> Callable[[bytes], Part]:
+    def of_layout(layout: Layout) -> Callable[[Chunk], Part]:
         reader = Reader(layout)
 
-        def read(chunk: bytes) -> Part:
-            if selection and layout.head:
-                text, kept, events = selection.thinned(chunk, layout)
-                part = reader.read(text + PADDING) if text else from_decoded([])
-                return selection.rows(part.among(kept, events))
-            return selection.rows(reader.read(chunk))
+        def read(chunk: Chunk) -> Part:
+            part = reader.read(chunk.text, chunk.size) if chunk.size else from_decoded([])
+            return selection.rows(part.among(*chunk.kept) if chunk.kept else part)
 
         return read
 
@@ -120,7 +115,7 @@ def read_parts(
         with no_gc():
             return selection.rows(from_decoded(events))
 
-    way = Way(Columns, of_layout, of_events, skips=bool(selection))
+    way = Way(Columns, of_layout, of_events, selection.thinned if selection else None)
     return _read(source, way, progress, block or BLOCK, repair=repair)
 
 
@@ -136,7 +131,7 @@ def read_events(source: Source, take: Callable[[Any], V | None]) -> list[tuple[i
         return len(events), kept
 
     hold: Callable[[], list[tuple[int, list[tuple[int, V]]]]] = list
-    way = Way(hold, lambda _: lambda chunk: taken(loads(b"[" + chunk + b"]")), taken)
+    way = Way(hold, lambda _: lambda chunk: taken(loads(b"[" + chunk.events + b"]")), taken)
     rows: list[tuple[int, V]] = []
     before = 0
     for count, kept in _read(source, way, None, BLOCK, repair=True).events:
@@ -151,10 +146,14 @@ def _read(
     if source.is_decoded:
         events, header = events_and_header(source.origin, source.name)
         return Read(_held(way, events), header, [])
-    try:
-        return _in_blocks(source, way, progress, block, repair=repair)
-    except UnfitError:
-        return _whole(source, way, repair=repair)
+    for joined in (True, False):
+        try:
+            return _in_blocks(source, way, progress, block, repair=repair, joined=joined)
+        except _JoinedError:
+            continue
+        except UnfitError:
+            break
+    return _whole(source, way, repair=repair)
 
 
 def _held(way: Way[T, H], events: list[Any]) -> H:
@@ -183,7 +182,13 @@ def _whole(source: Source, way: Way[T, H], *, repair: bool) -> Read[H]:
 
 
 def _in_blocks(
-    source: Source, way: Way[T, H], progress: Progress | None, block: int, *, repair: bool
+    source: Source,
+    way: Way[T, H],
+    progress: Progress | None,
+    block: int,
+    *,
+    repair: bool,
+    joined: bool,
 ) -> Read[H]:
     faults: list[Fault] = []
     _keep_freed()
@@ -195,32 +200,34 @@ def _in_blocks(
     layout = find_layout(data, first) if first is not None else None
     if first is None or layout is None:
         raise UnfitError
-    of_bytes, mendable = way.of_layout(layout), repair and layout.is_clear
-    rest, rest_at = b"", first
+    parser = _Parser(way, layout, repair=repair)
+    rest = padded(b"", first)
     held = way.hold()
 
-    def chunks(reader: ThreadPoolExecutor) -> Iterator[tuple[bytes, int]]:
-        nonlocal rest, rest_at
-        for chunk, at, is_last in _ahead(_chunks(data[first:], first, blocks, layout), reader):
+    def chunks(items: Iterator[tuple[Chunk, bool]]) -> Iterator[Chunk]:
+        nonlocal rest
+        for chunk, is_last in items:
             tell()
             if is_last:
-                rest, rest_at = chunk, at
+                rest = chunk
             else:
-                yield chunk, at
+                yield chunk
 
-    def parse(chunk: bytes, at: int) -> tuple[T, list[Fault]]:
-        return _one(way, of_bytes, chunk, at, mendable=mendable)
-
-    with ThreadPoolExecutor(1) as reader:
-        for part, found in _parsed(chunks(reader), parse):
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as thinner:
+        items = _ahead(cut(data[first:], first, blocks, layout), reader)
+        if parser.thinned and joined:
+            wanted = together(chunks(_ahead(parser.thin(items), thinner)), layout)
+        else:
+            wanted = chunks(items)
+        for part, found in _parsed(wanted, parser.parse):
             held.append(part)
             faults.extend(found)
-    most, cut = _before_last(of_bytes, rest, layout, skips=way.skips)
-    if most is not None:
-        held.append(most)
-        rest, rest_at = rest[cut:], rest_at + cut
+    if size := parser.before_last(rest):
+        with suppress(orjson.JSONDecodeError):  # left to what closes the document, then
+            held.append(parser.made(rest._replace(size=size)))
+            rest = rest.behind(size, layout)
     # What is left closes the document that the first bytes opened.
-    document = data[:first] + rest
+    document = data[:first] + rest.events
     try:
         events, header = events_and_header(loads(document), source.name)
     except orjson.JSONDecodeError:
@@ -228,9 +235,73 @@ def _in_blocks(
             raise UnfitError from None
         mended = mend(document)
         events, header = mended.events, mended.header
-        faults += _moved(mended.faults, first, rest_at)
+        faults += _moved(mended.faults, first, rest.at)
     held.append(way.of_events(events))
     return Read(held, header, faults)
+
+
+class _Parser(Generic[T]):
+    """Makes of chunks of one layout what is wanted of them."""
+
+    def __init__(self, way: Way[T, Any], layout: Layout, *, repair: bool) -> None:
+        self.layout = layout
+        self.thinned = way.thinned if layout.head else None
+        self._of_chunk, self._of_events = way.of_layout(layout), way.of_events
+        self._mendable = repair and layout.is_clear
+
+    def made(self, chunk: Chunk) -> T:
+        """What is made of a chunk; raises where it is no JSON."""
+        if self.thinned and chunk.kept is None:
+            chunk = self.thinned(chunk, self.layout)
+        return self._of_chunk(chunk)
+
+    def parse(self, chunk: Chunk) -> tuple[T, list[Fault]]:
+        """What is made of a chunk, mended where need be and that can be done."""
+        try:
+            return self.made(chunk), []
+        except orjson.JSONDecodeError:
+            if not self._mendable:
+                raise UnfitError from None
+        if chunk.kept is not None:
+            raise _JoinedError
+        if _has_ended(chunk.events):
+            raise UnfitError
+        mended = mend(chunk.events, chunk.at, is_run=True)
+        return self._of_events(mended.events), mended.faults
+
+    def before_last(self, rest: Chunk) -> int:
+        """Bytes of all remaining events but the last.
+
+        0 where some may be of another list, which can have the same between its objects: they are
+        left to what closes the document. What skips events would see neither that nor damage.
+        """
+        end = rest.text.rfind(self.layout.separator, 0, rest.size) + 1
+        doubtful = self.thinned or _LIST_END.search(rest.text, 0, end)
+        return 0 if doubtful and not self._is_list(rest.text, end) else end
+
+    def _is_list(self, text: bytes, size: int) -> bool:
+        """Whether so many bytes are what stands in a JSON list.
+
+        Piece by piece, since what they hold together would be much memory, and new.
+        """
+        at = 0
+        while at < size:
+            end = size
+            if size - at > _PIECE:
+                end = text.rfind(self.layout.separator, at, at + _PIECE) + 1 or size
+            if not is_list(text[at:end]):
+                return False
+            at = end + len(self.layout.between)
+        return True
+
+    def thin(self, items: Iterator[tuple[Chunk, bool]]) -> Iterator[tuple[Chunk, bool]]:
+        """The chunks without what is passed over; of the last, what closes the document remains."""
+        for chunk, is_last in items:
+            size = self.before_last(chunk) if is_last else chunk.size
+            if size and self.thinned:
+                yield self.thinned(chunk._replace(size=size), self.layout), False
+            if is_last:
+                yield (chunk.behind(size, self.layout) if size else chunk), True
 
 
 def _keep_freed() -> None:
@@ -239,24 +310,6 @@ def _keep_freed() -> None:
     Else it goes back to the system, and comes again page by page: 8 % of the CPU time of 50 MB.
     """
     np.empty(2 * BLOCK, np.uint8)
-
-
-def _before_last(
-    of_bytes: Callable[[bytes], T], rest: bytes, layout: Layout, *, skips: bool
-) -> tuple[T | None, int]:
-    """What is made of all remaining events but the last, and where that one begins.
-
-    None where they are damaged, or where some may be of another list, which can have the same
-    between its objects: they are left to what closes the document. What skips events sees neither.
-    """
-    cut = rest.rfind(layout.separator) + 1
-    doubtful = skips or _LIST_END.search(rest, 0, cut)
-    if not cut or (doubtful and not is_list(rest[:cut])):
-        return None, 0
-    try:
-        return of_bytes(rest[:cut] + PADDING), cut + len(layout.between)
-    except orjson.JSONDecodeError:
-        return None, 0
 
 
 def _relay(progress: Progress | None) -> tuple[Progress, Callable[[], None]]:
@@ -285,7 +338,7 @@ def _ahead(items: Iterator[V], reader: ThreadPoolExecutor) -> Iterator[V]:
         yield item
 
 
-def _parsed(chunks: Iterator[tuple[bytes, int]], parse: Callable[[bytes, int], V]) -> Iterator[V]:
+def _parsed(chunks: Iterator[Chunk], parse: Callable[[Chunk], V]) -> Iterator[V]:
     """Each chunk parsed, in their order: by this thread, or several where that pays.
 
     Small ones, or more than two at a time, would hand Python's lock to and fro. Without such a
@@ -297,35 +350,15 @@ def _parsed(chunks: Iterator[tuple[bytes, int]], parse: Callable[[bytes, int], V
         threads = min(threads, 2)
     waiting: deque[Future[V]] = deque()
     with ThreadPoolExecutor(threads) as parsers:
-        for chunk, at in chunks:
-            if has_lock and at < _LONG:
-                yield parse(chunk, at)
+        for chunk in chunks:
+            if has_lock and chunk.at < LONG:
+                yield parse(chunk)
                 continue
-            waiting.append(parsers.submit(parse, chunk, at))
+            waiting.append(parsers.submit(parse, chunk))
             if len(waiting) > threads:  # bounds how much is in memory
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _one(
-    way: Way[T, H],
-    of_bytes: Callable[[bytes], T],
-    chunk: bytes,
-    at: int,
-    *,
-    mendable: bool,
-) -> tuple[T, list[Fault]]:
-    try:
-        return of_bytes(chunk), []
-    except orjson.JSONDecodeError:
-        if not mendable:
-            raise UnfitError from None
-    chunk = chunk[:-MARGIN]
-    if _has_ended(chunk):
-        raise UnfitError
-    mended = mend(chunk, at, is_run=True)
-    return way.of_events(mended.events), mended.faults
 
 
 def _has_ended(chunk: bytes) -> bool:
@@ -336,34 +369,3 @@ def _has_ended(chunk: bytes) -> bool:
         before = text.decode("utf-8", "replace")[: error.pos].rstrip()
         return before.endswith("]") and is_list(before[1:-1].encode())
     return False
-
-
-def _chunks(
-    data: bytes, at: int, blocks: Iterator[bytes], layout: Layout
-) -> Iterator[tuple[bytes, int, bool]]:
-    """Whole events without what separates the chunks, and where they start; last what remains.
-
-    Behind the events of a chunk there is `PADDING`: each is copied once. Chunks behind `_LONG`
-    are larger.
-    """
-    separator, between = layout.separator, len(layout.between)
-    less = len(separator) - 1
-    waiting: list[bytes] = []  # what is in no chunk yet, without a separator
-    edge = b""  # where that ends: a separator may lie across the border
-    for more in blocks:
-        more_wanted = sum(map(len, waiting)) + len(data) < (_LARGE if at >= _LONG else 0)
-        cut = -1 if more_wanted else data.rfind(separator)
-        if cut < 0 and not more_wanted and separator in edge + data[:less]:
-            data = b"".join((*waiting, data))
-            waiting, cut = [], data.rfind(separator)
-        if cut < 0:
-            waiting.append(data)
-            edge = (edge + data)[-less:]
-        else:
-            chunk = b"".join((*waiting, memoryview(data)[: cut + 1], PADDING))
-            yield chunk, at, False
-            at += len(chunk) - MARGIN + between
-            waiting = [data[cut + 1 + between :]]
-            edge = waiting[0][-less:]
-        data = more
-    yield b"".join((*waiting, data)), at, True
