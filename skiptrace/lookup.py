@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars._typing import PolarsDataType
 
 from skiptrace.intervals import Bools, Ints
 
@@ -17,9 +18,20 @@ def where(valid: Bools, values: pl.Series) -> pl.Series:
     return values.zip_with(pl.Series(valid), pl.Series([None], dtype=values.dtype))
 
 
+def filled(values: pl.Series, value: int) -> Ints:
+    """Integers as an array, with a value where there are none."""
+    some = values.null_count()
+    return (values.fill_null(value) if some else values).to_numpy()
+
+
+def nothing(count: int, dtype: PolarsDataType) -> pl.Series:
+    """So many nulls."""
+    return pl.Series([None], dtype=dtype).new_from_index(0, count)
+
+
 def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
     """Row of each wanted id, the first of several; -1 where it is null or not among `ids`."""
-    known, asked = ids.to_numpy(), wanted.fill_null(-1).to_numpy()
+    known, asked = ids.to_numpy(), filled(wanted, -1)
     if not len(known) or not len(asked):
         return np.full(len(asked), -1, np.int64)
     low, high = int(known.min()), int(known.max())
@@ -42,7 +54,7 @@ def rows_of(ids: pl.Series, wanted: pl.Series) -> Ints:
 def link_to_row(ids: pl.Series, row: np.ndarray[Any, np.dtype[np.signedinteger]]) -> pl.Series:
     """Ids at the given rows, null where the row is -1."""
     if not len(ids):
-        return pl.repeat(None, len(row), dtype=ids.dtype, eager=True)
+        return nothing(len(row), ids.dtype)
     return where(row >= 0, ids[np.maximum(row, 0)])
 
 

@@ -14,7 +14,7 @@ from skiptrace.model.doubts import note_doubts
 from skiptrace.model.events import Events
 from skiptrace.model.health import Findings
 from skiptrace.model.launches import Floors, build_launches
-from skiptrace.model.links import enclosing_ops, link_works, nest_ops, valid_id
+from skiptrace.model.links import enclosing_ops, ids_of, link_works, nest_ops, with_ids
 from skiptrace.model.meta import Meta
 from skiptrace.model.nesting import thread_rows
 from skiptrace.model.schema import FRAMES as SCHEMA
@@ -128,9 +128,7 @@ class _Linked(NamedTuple):
 
 
 def _link_device(events: Events) -> _Linked:
-    calls = events.calls.with_columns(
-        pl.when(valid_id()).then(pl.col("correlation")).alias("correlation")
-    )
+    calls = with_ids(events.calls)
     work, fallbacks = link_works(calls, events.work)
     work = conform(work, WORK)
     return _Linked(calls, work, *build_launches(calls, work), fallbacks)
@@ -139,14 +137,13 @@ def _link_device(events: Events) -> _Linked:
 def _note_links(
     findings: Findings, ops: pl.DataFrame, launches: pl.DataFrame, linked: _Linked
 ) -> None:
-    works = linked.work.select(
-        "id", "start_ns", "dur_ns", "device", "stream", "correlation", "launch"
-    )
+    works = linked.work[["id", "start_ns", "dur_ns", "device", "stream", "correlation", "launch"]]
     findings.add("no_device_work", int(works.is_empty()))
     findings.add("no_operators", int(ops.is_empty()))
     unlinked = _lacking(works, "launch")
-    findings.add_rows("unlinked_work", unlinked.filter(valid_id()), len(works))
-    findings.add_rows("work_without_id", unlinked.filter(~valid_id()), len(works))
+    has_id = ids_of(unlinked) != 0
+    findings.add_ids("unlinked_work", unlinked["id"].to_numpy()[has_id], len(works))
+    findings.add_ids("work_without_id", unlinked["id"].to_numpy()[~has_id], len(works))
     findings.add("linked_by_external_id", linked.fallbacks, len(works))
     for kind, column in (("launch_without_op", "op"), ("launch_outside_steps", "step")):
         findings.add_rows(kind, _lacking(launches, column), len(launches))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import polars as pl
 
 from skiptrace.intervals import overlap, union
-from skiptrace.lookup import shared
+from skiptrace.lookup import rows_of, shared
 from skiptrace.model import categories as cats
 from skiptrace.model.events import Events
 from skiptrace.model.health import Findings
-from skiptrace.model.links import valid_id
+from skiptrace.model.links import ids_of, valid_id
 from skiptrace.model.meta import Meta
 
 Frames = dict[str, pl.DataFrame]
@@ -21,21 +24,21 @@ def note_doubts(findings: Findings, frames: Frames, events: Events, meta: Meta) 
     """Add to the findings what the finished frames of a recording show."""
     calls, work, launches = (frames[name] for name in ("calls", "work", "launches"))
     _note_categories(findings, frames, events, meta)
-    timed = [frames[name].select("id", "dur_ns") for name in ("ops", "calls", "work")]
-    instant = pl.concat([frame.filter(pl.col("dur_ns") == 0) for frame in timed])
-    findings.add_rows("zero_duration", instant, sum(map(len, timed)))
+    timed = [frames[name] for name in ("ops", "calls", "work")]
+    instant = [frame["id"].to_numpy()[frame["dur_ns"].to_numpy() == 0] for frame in timed]
+    findings.add_ids("zero_duration", np.concatenate(instant), sum(map(len, timed)))
     _note_clocks(findings, launches, work)
     _note_ids(findings, calls, work)
-    names = calls["name"].unique()  # few: they are looked at instead of every call's
+    names = calls["name"].unique().drop_nulls()  # few: they are looked at instead of every call's
     kernel, graph = (
-        names.filter(names.str.contains(pattern))
+        [name for name in names if re.search(pattern, name)]
         for pattern in (cats.LAUNCH_KERNEL, cats.LAUNCH_GRAPH)
     )
     lost = _without_work(_named(calls, kernel), work)
     findings.add_rows("launch_without_work", lost, len(lost) + len(launches))
     graphs = _named(calls, graph)
-    without = graphs.join(launches.select("id"), on="id", how="anti")
-    findings.add_rows("graph_without_work", without, len(graphs))
+    without = graphs["id"].to_numpy()[rows_of(launches["id"], graphs["id"]) < 0]
+    findings.add_ids("graph_without_work", without, len(graphs))
     graphs = _named(launches, graph)
     findings.add_rows("graph_incomplete", _short_graphs(graphs, work), len(graphs))
     _note_steps(findings, frames, events, lost)
@@ -52,18 +55,16 @@ def _note_categories(findings: Findings, frames: Frames, events: Events, meta: M
 
 def _note_clocks(findings: Findings, launches: pl.DataFrame, work: pl.DataFrame) -> None:
     """Work that starts before its launch: the clocks differ by the most of it, at least."""
-    early = (
-        launches.filter(pl.col("tklqt_ns") == 0)
-        .select("id", "start_ns", "first_work")
-        .join(work.select(first_work="id", work_ns="start_ns"), on="first_work")
-        .select("id", skew=pl.col("start_ns") - pl.col("work_ns"))
-        .filter(pl.col("skew") > 0)
-    )
-    if len(early):
-        most = int(early["skew"].max())  # type: ignore[arg-type]
-        detail = f"the device's clock is {most:,} ns behind the host's, or more"
-        example = int(early["id"].min())  # type: ignore[arg-type]
-        findings.add("negative_launch_time", len(early), len(launches), example, detail)
+    zero = np.flatnonzero(launches["tklqt_ns"].to_numpy() == 0)
+    if not len(zero):
+        return
+    begin = work["start_ns"].to_numpy()[rows_of(work["id"], launches["first_work"][zero])]
+    skew = launches["start_ns"].to_numpy()[zero] - begin
+    early = skew > 0
+    if early.any():
+        detail = f"the device's clock is {int(skew.max()):,} ns behind the host's, or more"
+        example = int(launches["id"].to_numpy()[zero[early]].min())
+        findings.add("negative_launch_time", int(early.sum()), len(launches), example, detail)
 
 
 def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> None:
@@ -77,10 +78,12 @@ def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> No
             & (pl.col("correlation") >= pl.lit(earliest, pl.Int64))
         )
         findings.add_rows("call_missing", lost, len(work))
-    several = calls[shared(calls["correlation"].fill_null(0).to_numpy())].filter(valid_id())
-    if several.is_empty():
+    ids = ids_of(calls)
+    rows = shared(ids)
+    rows = rows[ids[rows] != 0]
+    if not len(rows):
         return
-    several = several.sort("start_ns", -pl.col("dur_ns"), "id")
+    several = calls[rows].sort("start_ns", -pl.col("dur_ns"), "id")
     outermost = pl.col("correlation").is_first_distinct()
     findings.add_rows("shared_correlation", several.filter(~outermost), len(calls))
     first = several.filter(outermost)
@@ -95,15 +98,16 @@ def _note_ids(findings: Findings, calls: pl.DataFrame, work: pl.DataFrame) -> No
     findings.add_rows("ambiguous_correlation", doubtful, len(work))
 
 
-def _named(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
+def _named(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     """Rows that have one of these names."""
-    return frame.filter(pl.col("name").is_in(names.implode())) if len(names) else frame.clear()
+    return frame.filter(pl.col("name").is_in(names)) if names else frame.clear()
 
 
 def _without_work(launching: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
     """Calls with a correlation that no work has."""
-    known = work["correlation"].unique().implode()
-    return launching.filter(valid_id() & ~pl.col("correlation").is_in(known))
+    asked = ids_of(launching)
+    row = rows_of(pl.Series(ids_of(work)), pl.Series(asked))
+    return launching[np.flatnonzero((row < 0) & (asked != 0))]
 
 
 def _short_graphs(graphs: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
@@ -139,19 +143,23 @@ def _short_graphs(graphs: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
 def _note_steps(findings: Findings, frames: Frames, events: Events, lost: pl.DataFrame) -> None:
     """Steps that reach beyond the recording, or whose last kernel launches have no work."""
     steps, (first, last) = frames["steps"], events.span
+    lacking = _lacking(frames["launches"], lost) if len(lost) else []
+    start, dur = steps["start_ns"].to_numpy(), steps["dur_ns"].to_numpy()
+    beyond = (start < first) | (last < start + dur)
+    names = zip(steps["name"], beyond.tolist(), strict=True)
+    cut = [name for name, is_beyond in names if is_beyond or name in lacking]
+    findings.add("step_cut", len(cut), len(steps), None, ", ".join(cut[:4]))
+
+
+def _lacking(launches: pl.DataFrame, lost: pl.DataFrame) -> list[str]:
+    """Steps with a launch that has no work behind the last kernel launch that has."""
     tail = lost.group_by("step").agg(tail=pl.col("start_ns").max())
-    kernels = frames["launches"].filter((pl.col("kernels") > 0) & (len(tail) > 0))
+    kernels = launches.filter(pl.col("kernels") > 0)
     worked = kernels.group_by("step").agg(worked=pl.col("start_ns").max())
     lacking = tail.join(worked, on="step", how="left").filter(
         pl.col("tail") > pl.col("worked").fill_null(pl.col("tail") - 1)
     )
-    cut = steps.filter(
-        (pl.col("start_ns") < first)
-        | (last < _END)
-        | pl.col("name").is_in(lacking["step"].drop_nulls().implode())
-    )
-    detail = ", ".join(cut["name"].head(4))
-    findings.add("step_cut", len(cut), len(steps), None, detail)
+    return lacking["step"].drop_nulls().to_list()
 
 
 def _note_profiler(findings: Findings, frames: Frames, events: Events, meta: Meta) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from skiptrace.intervals import Ints
 from skiptrace.model.schema.recorded import HEALTH
 from skiptrace.read.faults import FAULTS, Fault
 from skiptrace.thresholds import DOUBT_SHARE
@@ -250,7 +251,11 @@ class Findings:
 
     def add_rows(self, kind: str, rows: pl.DataFrame, of: int) -> None:
         """Note every row of a frame with an ``id``."""
-        self.add(kind, len(rows), of, rows["id"].min() if len(rows) else None)  # type: ignore[arg-type]
+        self.add_ids(kind, rows["id"].to_numpy(), of)
+
+    def add_ids(self, kind: str, ids: Ints, of: int) -> None:
+        """Note events by their ids."""
+        self.add(kind, len(ids), of, int(ids.min()) if len(ids) else None)
 
     def add_faults(self, faults: list[Fault]) -> None:
         """Note what was repaired in the file: of each kind how often, and where first."""

@@ -16,6 +16,9 @@ from skiptrace.model.rounding import median_of
 from skiptrace.model.schema.column import KINDS
 from skiptrace.thresholds import MIN_IDLE_LAUNCHES
 
+_NONE = np.iinfo(np.int64).min
+"""Stands for no end."""
+
 
 @runtime_checkable
 class HasFloor(Protocol):
@@ -70,40 +73,31 @@ def build_launches(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFram
     stream_end, device_end = (
         _earlier_end(work, first, linked, of, group) for group in (["device", "stream"], ["device"])
     )
-    host = calls.select("id", "name", "start_ns", "dur_ns", "pid", "tid")[row]
-    begin = pl.col("start_ns")
+    host = calls[["id", "name", "start_ns", "dur_ns", "pid", "tid"]][row]
+    head = work[["id", "device", "stream", "kind"]][first]
+    begin, works = host["start_ns"].to_numpy(), works[in_time]
     launches = host.with_columns(
-        work.select(
-            "device",
-            "stream",
-            only="kind",
-            first_work="id",
-            t=begin,
-        )[first].get_columns()
-    ).with_columns(
-        pl.Series("works", works[in_time]),
+        head["device"],
+        head["stream"],
+        pl.Series("works", works),
         pl.Series("kernels", kernels[in_time]),
-        call="id",
-        t=pl.col("t") - begin,
-        ahead_ns=stream_end - begin,
-        found_idle=(device_end <= begin).fill_null(value=False),
-    )
-    launches = launches.with_columns(
-        kind=pl.when(pl.col("works") > 1).then(pl.lit("graph")).otherwise("only"),
-        tklqt_ns=pl.max_horizontal("t", 0),
+        call=host["id"],
+        first_work=head["id"],
+        kind=head["kind"].zip_with(pl.Series(works == 1), pl.Series(["graph"])),
+        tklqt_ns=pl.Series(np.maximum(start[first] - begin, 0)),
+        ahead_ns=where(stream_end != _NONE, pl.Series(stream_end - begin)),
+        found_idle=pl.Series((device_end != _NONE) & (device_end <= begin)),
     )
     floors = find_floors(launches)
     return split(launches, floors), floors
 
 
-def _earlier_end(
-    work: pl.DataFrame, first: Ints, linked: Ints, of: Ints, group: list[str]
-) -> pl.Series:
+def _earlier_end(work: pl.DataFrame, first: Ints, linked: Ints, of: Ints, group: list[str]) -> Ints:
     """Latest end of work not of the launch that started before its first work, in its group.
 
-    A running maximum of ends over works in start order answers it, unless works of the launch
-    itself came first (a graph that begins with a fill): then the stretches between those are
-    looked at apart.
+    `_NONE` where there is none. A running maximum of ends over works in start order answers it,
+    unless works of the launch itself came first (a graph that begins with a fill): then the
+    stretches between those are looked at apart.
 
     Parameters
     ----------
@@ -133,15 +127,14 @@ def _earlier_end(
         np.maximum.accumulate(ends[a:b], out=reach[a:b])
 
     low, until = low[place[first]], until[place[first]]
-    none = np.iinfo(np.int64).min
-    result = np.full(len(first), none)
+    result = np.full(len(first), _NONE)
     some = until > low
     result[some] = reach[until[some] - 1]
     own = place[linked]
     before = (own >= low[of]) & (own < until[of])
     if before.any():
         _without_own(result, ends, low, until, own[before], of[before])
-    return where(result != none, pl.Series(result))
+    return result
 
 
 def _without_own(result: Ints, ends: Ints, low: Ints, until: Ints, own: Ints, owner: Ints) -> None:
@@ -154,15 +147,14 @@ def _without_own(result: Ints, ends: Ints, low: Ints, until: Ints, own: Ints, ow
     stops = np.insert(own, np.append(first[1:], len(own)), until[launches])
     which = np.insert(owner, first, launches)
     reach = _range_max(ends, starts, stops)
-    result[launches] = np.iinfo(np.int64).min
+    result[launches] = _NONE
     np.maximum.at(result, which, reach)
 
 
 def _range_max(values: Ints, starts: Ints, stops: Ints) -> Ints:
     """Maximum of ``values[start:stop]`` for each pair, from a table of power-of-two ranges."""
-    none = np.iinfo(np.int64).min
     length = np.maximum(stops - starts, 0)
-    result = np.full(len(starts), none, np.int64)
+    result = np.full(len(starts), _NONE, np.int64)
     level, table = 0, values
     while (length >> level).any():
         here = (length >> level) == 1

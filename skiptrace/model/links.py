@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
-from skiptrace.lookup import link_to_row, where
+from skiptrace.lookup import filled, link_to_row, where
 from skiptrace.model.nesting import Nest, ancestry
 
 NO_ID = (0, -1, 2**32 - 1)
@@ -16,6 +16,18 @@ NO_ID = (0, -1, 2**32 - 1)
 def valid_id(column: str = "correlation") -> pl.Expr:
     """Whether a correlation is an id at all."""
     return pl.col(column).is_not_null() & ~pl.col(column).is_in(NO_ID)
+
+
+def ids_of(frame: pl.DataFrame, column: str = "correlation") -> Ints:
+    """The ids that a column holds; 0 where it holds none."""
+    ids = filled(frame[column], 0)
+    return np.where(np.isin(ids, NO_ID), 0, ids)
+
+
+def with_ids(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with null for what is no correlation."""
+    ids = ids_of(frame)
+    return frame.with_columns(where(ids != 0, pl.Series("correlation", ids)))
 
 
 def nest_ops(ops: pl.DataFrame) -> tuple[pl.DataFrame, Nest, int]:
@@ -46,21 +58,21 @@ def link_works(calls: pl.DataFrame, work: pl.DataFrame) -> tuple[pl.DataFrame, i
     Falls back on the external id only for a work that has no correlation, and only where exactly
     one call without one, and this work alone, carry that external id: anything else is a guess.
     """
-    correlation = calls["correlation"].fill_null(0).to_numpy()
-    candidates = np.flatnonzero(~np.isin(correlation, NO_ID))
+    correlation = ids_of(calls)
+    candidates = np.flatnonzero(correlation)
     start, dur = calls["start_ns"].to_numpy(), calls["dur_ns"].to_numpy()
     order = np.lexsort((-dur[candidates], start[candidates], correlation[candidates]))
     candidates = candidates[order]  # alike in all of these: in file order
     shared, first = np.unique(correlation[candidates], return_index=True)
-    work = work.with_columns(pl.when(valid_id()).then(pl.col("correlation")))
-    wanted = work["correlation"].fill_null(0).to_numpy()
+    work = with_ids(work)
+    wanted = ids_of(work)
     found = np.searchsorted(shared, wanted)
     hit = np.append(shared, 0)[found] == wanted  # 0 is no id: whatever it meets is none
     hit &= wanted != 0
     row = np.where(hit, np.append(candidates[first], -1)[found], -1)
     linked = work.with_columns(launch=link_to_row(calls["id"], row))
-    lacking = pl.col("correlation").is_null() & valid_id("external_id")
-    if not linked.filter(lacking).is_empty():
+    if ((wanted == 0) & (ids_of(work, "external_id") != 0)).any():
+        lacking = pl.col("correlation").is_null() & valid_id("external_id")
         by_external = linked.filter(lacking & (pl.len().over("external_id") == 1)).select(
             "id", "external_id"
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -179,27 +179,32 @@ def _outermost(hits: pl.DataFrame) -> pl.DataFrame:
     """Drop matches that lie inside another of the same process."""
     if hits.is_empty():
         return empty(STEPS)
-    end = pl.col("start_ns") + pl.col("dur_ns")
-    ordered = hits.sort("pid", "start_ns", -pl.col("dur_ns"), "id").with_columns(end=end)
-    reach = pl.col("end").cum_max().shift(1).over("pid")
-    kept = ordered.filter(reach.is_null() | (pl.col("end") > reach))
-    return conform(kept.sort("start_ns", "id"), STEPS)
+    ids, pid, start, dur = (hits[c].to_numpy() for c in ("id", "pid", "start_ns", "dur_ns"))
+    order = np.lexsort((ids, -dur, start, pid))
+    end, kept = (start + dur)[order], np.ones(len(order), np.bool_)
+    firsts = np.flatnonzero(np.diff(pid[order])) + 1
+    for a, b in pairwise([0, *firsts.tolist(), len(order)]):
+        kept[a + 1 : b] = end[a + 1 : b] > np.maximum.accumulate(end[a : b - 1])
+    rows = order[kept]
+    return conform(hits[rows[np.lexsort((ids[rows], start[rows]))]], STEPS)
 
 
 def _unique_names(steps: pl.DataFrame) -> pl.DataFrame:
     """Number repeated names in time order; those of several processes carry the process."""
-    name = pl.col("name")
-    processes = pl.col("pid").n_unique().over("name") > 1
-    steps = steps.with_columns(
-        pl.when(processes).then(pl.format("{} (pid {})", name, "pid")).otherwise(name).alias("name")
-    )
-    repeated = steps.select(pl.len().over("name") > 1).to_series().to_list()
-    taken = {n for n, again in zip(steps["name"], repeated, strict=True) if not again} - {ALL}
+    processes = defaultdict[str, set[int | None]](set)
+    for name, pid in zip(steps["name"], steps["pid"], strict=True):
+        processes[name].add(pid)
+    wanted = [
+        f"{name} (pid {pid})" if len(processes[name]) > 1 and pid is not None else name
+        for name, pid in zip(steps["name"], steps["pid"], strict=True)
+    ]
+    often = Counter(wanted)
+    taken = {name for name in wanted if often[name] == 1} - {ALL}
     names, numbers = [], defaultdict[str, Iterator[int]](count)
-    for given, again in zip(steps["name"], repeated, strict=True):
+    for given in wanted:
         unique = given
         # `all` is the name of the whole trace, so no step of the caller's has it.
-        while (again or given == ALL) and (unique == given or unique in taken):
+        while (often[given] > 1 or given == ALL) and (unique == given or unique in taken):
             unique = f"{given}#{next(numbers[given])}"
         taken.add(unique)
         names.append(unique)
@@ -212,7 +217,7 @@ def step_of(steps: pl.DataFrame, pid: Ints, times: Ints) -> pl.Series:
     Of steps that overlap, the one that started last; of equal starts the shorter.
     """
     if is_one_step(steps):
-        return pl.repeat(ALL, len(times), dtype=pl.String, eager=True)
+        return pl.Series([ALL]).new_from_index(0, len(times))
     index = np.full(len(times), -1, np.int64)
     start, dur = steps["start_ns"].to_numpy(), steps["dur_ns"].to_numpy()
     processes = steps["pid"].to_list()

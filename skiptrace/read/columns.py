@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints
-from skiptrace.lookup import link_to_row, where
+from skiptrace.lookup import link_to_row, nothing, where
 from skiptrace.read.digits import Bytes
 from skiptrace.read.pairs import match_pairs
 from skiptrace.read.rows import FIELDS, INT64, NUMBERS, TIMED, Codes, Part
@@ -78,8 +78,8 @@ class RawEvents:
                 codes = self.codes.get(column)
                 series = None if codes is None else link_to_row(self.texts, codes[every])
             if series is None:
-                dtype = pl.Int64 if column in NUMBERS else pl.String
-                series = pl.repeat(None, len(ids), dtype=dtype, eager=True)
+                dtype = pl.Int64() if column in NUMBERS else pl.String()
+                series = nothing(len(ids), dtype)
             made[column] = series
         return pl.DataFrame(made)
 
