@@ -191,7 +191,6 @@ def _in_blocks(
     joined: bool,
 ) -> Read[H]:
     faults: list[Fault] = []
-    _keep_freed()
     note, tell = _relay(progress)
     blocks = source.blocks(block, note, faults if repair else None)
     data = next(blocks, b"")
@@ -302,14 +301,6 @@ class _Parser(Generic[T]):
                 yield self.thinned(chunk._replace(size=size), self.layout), False
             if is_last:
                 yield (chunk.behind(size, self.layout) if size else chunk), True
-
-
-def _keep_freed() -> None:
-    """Have glibc keep what is freed in the size of blocks, as it does once so much was freed.
-
-    Else it goes back to the system, and comes again page by page: 8 % of the CPU time of 50 MB.
-    """
-    np.empty(2 * BLOCK, np.uint8)
 
 
 def _relay(progress: Progress | None) -> tuple[Progress, Callable[[], None]]:
