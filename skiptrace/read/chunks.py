@@ -68,13 +68,12 @@ def cut(
     separator, between = layout.separator, len(layout.between)
     less = len(separator) - 1
     least = 0  # bytes of a chunk
-    _keep_freed(BLOCK)
     waiting: list[bytes] = []  # what is in no chunk yet, without a separator
     edge = b""  # where that ends: a separator may lie across the border
     for more in blocks:
         if at >= LONG and not least:
             least = _LARGE
-            _keep_freed(_LARGE)
+            keep_freed(_LARGE)
         more_wanted = sum(map(len, waiting)) + len(data) < least
         end = -1 if more_wanted else data.rfind(separator)
         if end < 0 and not more_wanted and separator in edge + data[:less]:
@@ -96,7 +95,7 @@ def cut(
     yield padded(b"".join((*waiting, data)), at), True
 
 
-def _keep_freed(size: int) -> None:
+def keep_freed(size: int) -> None:
     """Have glibc keep what is freed in the size of chunks, as it does once more was freed.
 
     Else it goes back to the system, and comes again page by page: 8 % of the CPU time of 50 MB.

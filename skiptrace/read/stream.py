@@ -16,11 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-import numpy as np
 import orjson
 
 from skiptrace.errors import ReadError
-from skiptrace.read.chunks import BLOCK, LONG, Chunk, cut, padded, together
+from skiptrace.read.chunks import BLOCK, LONG, Chunk, cut, keep_freed, padded, together
 from skiptrace.read.columns import Columns
 from skiptrace.read.decode import events_and_header, fault_of, is_list, loads, no_gc
 from skiptrace.read.faults import Fault
@@ -191,6 +190,7 @@ def _in_blocks(
     joined: bool,
 ) -> Read[H]:
     faults: list[Fault] = []
+    keep_freed(BLOCK)
     note, tell = _relay(progress)
     blocks = source.blocks(block, note, faults if repair else None)
     data = next(blocks, b"")
