@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, union
+from skiptrace.lookup import rows_of
 from skiptrace.measure.keys import call_names
 from skiptrace.model import categories as cats
 from skiptrace.model.nesting import Thread, thread_rows
@@ -75,24 +76,20 @@ def _waiting(whole: Whole) -> pl.DataFrame:
 def _copying_calls(whole: Whole) -> pl.DataFrame:
     """Copies that block: by name, or because they returned only after their work had ended."""
     calls, work = whole.calls, whole.work
-    copied = work.filter((pl.col("kind") == "memcpy") & pl.col("launch").is_not_null())["launch"]
-    ended = (
-        work.filter(pl.col("launch").is_in(copied.unique().implode()))
-        .group_by(id="launch")
-        .agg(
-            copied=(pl.col("start_ns") + pl.col("dur_ns")).max(),
-            copies=(pl.col("kind") == "memcpy").all(),
-        )
-        .filter("copies")
-    )
-    by_time = (
-        calls.filter(pl.col("id").is_in(ended["id"].implode()))
-        .join(ended, on="id")
-        .filter(pl.col("start_ns") + pl.col("dur_ns") >= pl.col("copied"))["id"]
-    )
     names = call_names(whole)
-    by_name = names.fit(cats.COPIES) & ~names.fit(cats.COPIES_ASYNC)
-    return calls.filter(pl.Series(by_name) | calls["id"].is_in(by_time.implode()))
+    blocks = names.fit(cats.COPIES) & ~names.fit(cats.COPIES_ASYNC)
+    call = rows_of(calls["id"], work["launch"])
+    is_copy = (work["kind"] == "memcpy").to_numpy()
+    copies, others = (np.zeros(len(calls), np.bool_) for _ in range(2))
+    copies[call[is_copy & (call >= 0)]] = True
+    others[call[~is_copy & (call >= 0)]] = True
+    rows = np.flatnonzero(copies[call] & (call >= 0)) if len(calls) else call[:0]
+    start, dur = (work[c].to_numpy()[rows] for c in ("start_ns", "dur_ns"))
+    copied = np.full(len(calls), np.iinfo(np.int64).min)
+    np.maximum.at(copied, call[rows], start + dur)
+    returned = (calls["start_ns"] + calls["dur_ns"]).to_numpy()
+    blocks |= copies & ~others & (returned >= copied)
+    return calls[np.flatnonzero(blocks)]
 
 
 def thread_intervals(frame: pl.DataFrame, threads: Iterable[Thread]) -> dict[Thread, Intervals]:

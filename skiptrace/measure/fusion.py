@@ -16,6 +16,7 @@ from skiptrace.lookup import rows_of
 from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, of_codes, op_names
+from skiptrace.model.beside import beside, shared
 from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.measured import FUSION_CANDIDATES, FUSION_SAVINGS
@@ -110,19 +111,18 @@ def find_chains(
     if kernels.frame.is_empty():
         nothing = [(size, 0, 0, eager, eager, None) for size in sizes]
         return Fusion(empty(FUSION_CANDIDATES), _savings(nothing), empty(FUSION_CANDIDATES))
+    roots = beside(lambda: _root_names(trace, kernels))
     windows = Windows(kernels)
-    found = [_of_length(kernels, windows.of(size), size, threshold) for size in sizes]
+    windows_of = [(size, windows.of(size)) for size in sizes]
+    found = shared(lambda of: _of_length(kernels, of[1], of[0], threshold), windows_of)
     rows = []
     for size, chains in zip(sizes, found, strict=True):
         fused = eager - int(chains.figures["launches_saved"].sum())
         rows.append((size, chains.unique, len(chains.first), eager, fused, eager / fused))
-    names = op_names(trace.whole)
-    root = names.at(rows_of(trace.whole.ops["id"], kernels.frame["root_op"]))
-    roots = of_codes(names.different, root)
     more = pl.DataFrame(
         {
             "chain": pl.concat(_names(kernels, one) for one in found),
-            "root_ops": _roots(roots, found),
+            "root_ops": _roots(roots.result(), found),
         }
     )
     keep = np.concatenate([one.ranked & _is_maximal(i, found) for i, one in enumerate(found)])
@@ -239,6 +239,13 @@ def _names(kernels: Kernels, chains: _Chains) -> pl.Series:
         return pl.Series(dtype=pl.List(pl.String))
     inside = sliding_window_view(kernels.names, chains.length)[chains.first]
     return kernels.labels.gather(inside.ravel()).reshape(inside.shape).arr.to_list()
+
+
+def _root_names(trace: Trace, kernels: Kernels) -> Numbered:
+    """The names of the kernels' root operators."""
+    names = op_names(trace.whole)
+    root = names.at(rows_of(trace.whole.ops["id"], kernels.frame["root_op"]))
+    return of_codes(names.different, root)
 
 
 def _roots(roots: Numbered, found: list[_Chains]) -> pl.Series:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
-from skiptrace.lookup import link_to_row, rows_of
+from skiptrace.lookup import filled, link_to_row, nothing, rows_of
 from skiptrace.measure.activity import thread_activities
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, call_names, numbered, op_names, work_names
@@ -58,19 +60,19 @@ def idle_gaps(trace: Trace) -> pl.DataFrame:
     gaps = find_gaps(trace)
     if gaps.is_empty():
         return empty(IDLE_GAPS)
-    held = beside(lambda: holders(trace, gaps))
+    held = _Holders(trace, gaps)
+    other = beside(held.find)
     causes = gap_causes(trace)
-    return conform(causes.with_columns(held.result()), IDLE_GAPS)
+    held.help()  # done first: what is left is shared
+    other.result()
+    return conform(causes.with_columns(held.columns()), IDLE_GAPS)
 
 
 def holders(trace: Trace, gaps: pl.DataFrame) -> list[pl.Series]:
     """``host_op`` and ``host_python``: what held most of each gap."""
-    by_op = _main_holders(len(gaps), *op_pieces(trace, gaps))
-    if trace.whole.python.is_empty():  # as mostly
-        by_python = pl.repeat(None, len(gaps), dtype=pl.String, eager=True)
-    else:
-        by_python = _main_holders(len(gaps), *python_pieces(trace, gaps))
-    return [by_op.alias("host_op"), by_python.alias("host_python")]
+    held = _Holders(trace, gaps)
+    held.find()
+    return held.columns()
 
 
 @once
@@ -268,7 +270,11 @@ class Pieces(NamedTuple):
     ns: Ints
 
 
-def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Iterator[Pieces]]:
+Cuts: TypeAlias = deque[Callable[[], Pieces]]
+"""What cuts some gaps each, in any thread."""
+
+
+def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Cuts]:
     """Each gap cut by the innermost operator; after the launch, the launch's operator.
 
     The names of the holders by row, and the pieces.
@@ -284,7 +290,7 @@ def op_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Iterator[Piec
     return names, _pieces(Nest(ops), gaps, rows_of(ops["id"], gaps["op"]))
 
 
-def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Iterator[Pieces]]:
+def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Cuts]:
     """Each gap cut by the deepest Python frame; after the launch, the frame around the launch."""
     nest = Nest(trace.whole.python)
     around = np.full(len(gaps), -1)
@@ -295,43 +301,83 @@ def python_pieces(trace: Trace, gaps: pl.DataFrame) -> tuple[Numbered, Iterator[
     return numbered(trace.whole.python["name"]), _pieces(nest, gaps, around)
 
 
-def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Iterator[Pieces]:
+def _pieces(nest: Nest, gaps: pl.DataFrame, around: Ints) -> Cuts:
     """Pieces before the launch by the thread's timeline, then one of the row `around` it."""
     low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
-    until = np.clip(gaps["call_ns"].fill_null(gaps["start_ns"]).to_numpy(), low, high)
-    alone = np.flatnonzero(gaps["launch"].is_null().to_numpy())
-    yield Pieces(alone, np.full(len(alone), -1), (high - low)[alone])
-    for thread, linked in _by_thread(gaps).items():
-        for first in range(0, len(linked), _TOGETHER):
-            rows = linked[first : first + _TOGETHER]
-            during = int(low[rows[0]]), int(until[rows].max())
-            bounds, innermost = nest.timeline(*thread, during)
-            after = rows[high[rows] > until[rows]]
-            which, segment, length = overlay(low[rows], until[rows], bounds)
-            row = np.where(segment >= 0, innermost[segment], -1) if len(bounds) else segment
-            yield Pieces(
-                np.concatenate((after, rows[which])),
-                np.concatenate((around[after], row)),
-                np.concatenate(((high - until)[after], length)),
-            )
+    linked = gaps["launch"].is_not_null().to_numpy()
+    until = np.clip(np.where(linked, filled(gaps["call_ns"], 0), low), low, high)
+
+    def alone() -> Pieces:
+        rows = np.flatnonzero(~linked)
+        return Pieces(rows, np.full(len(rows), -1), (high - low)[rows])
+
+    def cut(thread: Thread, rows: Ints) -> Pieces:
+        during = int(low[rows[0]]), int(until[rows].max())
+        bounds, innermost = nest.timeline(*thread, during)
+        after = rows[high[rows] > until[rows]]
+        which, segment, length = overlay(low[rows], until[rows], bounds)
+        row = np.where(segment >= 0, innermost[segment], -1) if len(bounds) else segment
+        return Pieces(
+            np.concatenate((after, rows[which])),
+            np.concatenate((around[after], row)),
+            np.concatenate(((high - until)[after], length)),
+        )
+
+    cuts: Cuts = deque([alone])
+    for thread, rows in _by_thread(gaps).items():
+        for first in range(0, len(rows), _TOGETHER):
+            cuts.append(partial(cut, thread, rows[first : first + _TOGETHER]))
+    return cuts
 
 
-def _main_holders(gaps: int, names: Numbered, pieces: Iterator[Pieces]) -> pl.Series:
-    """Per gap the name that held most of it; null where most was in no operator or frame."""
-    none = len(names.different)
-    result = np.full(gaps, none)
-    for part in pieces:
-        name = names.at(part.row)
-        key = part.gap * (none + 1) + name
-        order = np.argsort(key, kind="stable")  # much faster of what stands nearly in order
-        first = _begins(key[order])
-        held = np.add.reduceat(part.ns[order], first)
-        gap, holder = part.gap[order[first]], name[order[first]]
-        start = _begins(gap)
-        most = np.repeat(np.maximum.reduceat(held, start), np.diff(start, append=len(gap)))
-        found = np.flatnonzero(held == most)[::-1]
-        result[gap[found]] = holder[found]  # the first is written last, as they sort
-    return names.named(result)
+class _Holders:
+    """Which operator and Python frame held most of each gap; threads may look for it together."""
+
+    def __init__(self, trace: Trace, gaps: pl.DataFrame) -> None:
+        self._trace, self._gaps = trace, gaps
+        self._found: list[tuple[Numbered, Cuts, Ints]] = []
+        """Names, what is not cut yet, and per gap the number of a name."""
+
+    def find(self) -> None:
+        """Look at all gaps."""
+        pieces = [op_pieces(self._trace, self._gaps)]
+        if len(self._trace.whole.python):  # mostly there is none
+            pieces.append(python_pieces(self._trace, self._gaps))
+        self._found = [
+            (names, cuts, np.full(len(self._gaps), len(names.different))) for names, cuts in pieces
+        ]
+        self.help()
+
+    def help(self) -> None:
+        """Look at the gaps that no other thread has taken."""
+        for names, cuts, most in self._found:
+            while True:
+                try:
+                    cut = cuts.popleft()
+                except IndexError:
+                    break
+                _note_main(cut(), names, most)
+
+    def columns(self) -> list[pl.Series]:
+        """Null where most was in no operator or frame."""
+        nobody = nothing(len(self._gaps), pl.String())
+        found = [names.named(most) for names, _, most in self._found]
+        both = zip(("host_op", "host_python"), [*found, nobody], strict=False)
+        return [names.alias(column) for column, names in both]
+
+
+def _note_main(part: Pieces, names: Numbered, most: Ints) -> None:
+    """Per gap of the pieces the name that held most of it."""
+    name = names.at(part.row)
+    key = part.gap * (len(names.different) + 1) + name
+    order = np.argsort(key, kind="stable")  # much faster of what stands nearly in order
+    first = _begins(key[order])
+    held = np.add.reduceat(part.ns[order], first)
+    gap, holder = part.gap[order[first]], name[order[first]]
+    start = _begins(gap)
+    longest = np.repeat(np.maximum.reduceat(held, start), np.diff(start, append=len(gap)))
+    found = np.flatnonzero(held == longest)[::-1]
+    most[gap[found]] = holder[found]  # the first is written last, as they sort
 
 
 def _begins(values: Ints) -> Ints:

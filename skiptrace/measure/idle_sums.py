@@ -26,7 +26,8 @@ def idle_by(trace: Trace, by: str) -> pl.DataFrame:
         warn_of_unrecorded(trace, by)
     if by == "step":
         return _summed(gaps.select("gap", name="step", ns="dur_ns"), by)
-    names, pieces = (op_pieces if by == "op" else python_pieces)(trace, gaps)
+    names, cuts = (op_pieces if by == "op" else python_pieces)(trace, gaps)
+    pieces = (cut() for cut in cuts)
     gap, row, ns = (np.concatenate(part) for part in zip(*pieces, strict=True))
     holder = names.named(names.at(row))
     return _summed(pl.DataFrame({"gap": gap, "name": holder, "ns": ns}), by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,9 @@ from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract
 from skiptrace.lookup import link_to_row, rows_of, where
 from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.doubt import warn_of_doubts
-from skiptrace.measure.keys import Numbered, check_key, step_names
+from skiptrace.measure.keys import Numbered, check_key, numbered, step_names
 from skiptrace.measure.ranks import over_ranks
-from skiptrace.measure.tklqt import kernel_launches
-from skiptrace.model.launches import Floor
+from skiptrace.model.launches import Floor, given_floors, split
 from skiptrace.model.nesting import thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.rounding import mean_of, share_of
@@ -23,6 +23,9 @@ from skiptrace.model.schema.measured import SUMMARY
 from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace
 from skiptrace.thresholds import OUTLIER
+
+_NEVER = np.iinfo(np.int64).max
+"""Stands for no time."""
 
 
 @over_ranks
@@ -80,26 +83,42 @@ def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFram
     if by == "trace":
         steps = pl.DataFrame(
             [(ALL, *_extent(trace), None)],
-            schema={"step": pl.String, "start_ns": pl.Int64, "dur_ns": pl.Int64, "pid": pl.Int64},
+            schema={"name": pl.String, "start_ns": pl.Int64, "dur_ns": pl.Int64, "pid": pl.Int64},
             orient="row",
         )
-        step: pl.Expr = pl.lit(ALL)
+        launched = Numbered(np.zeros(len(trace.launches), np.int64), steps["name"])
     else:
-        steps = trace.steps.select("start_ns", "dur_ns", "pid", step="name")
-        step = pl.col("step")
-    launches = kernel_launches(trace, trace.launches, ["step"], floor)
-    used = _by_step_and_device(trace.work, _steps(trace, by))
-    frame = (
-        _join(steps, _first_start(trace.ops, step, "op"))
-        .pipe(_join, _first_start(trace.calls, step, "call"))
-        .pipe(_join, _launch_sums(launches, step))
-        .pipe(_join, _work_sums(used))
-        .with_columns(first=pl.coalesce("first_op", "first_call"))
-        .with_columns(il_ns=pl.col("last") - pl.col("first"))
-        .with_columns(il_ns=pl.when(pl.col("il_ns") > 0).then("il_ns"))
-    )
-    frame = frame.with_columns(
-        gpu_idle_ns=_idle(trace, used, frame), cpu_busy_ns=_cpu_busy(host, frame)
+        steps, launched = trace.steps, step_names(trace)
+    names = steps["name"].to_list()
+    launches = trace.launches
+    if floor is not None:
+        launches = split(launches, given_floors(trace.whole.floors, floor))
+    used = _by_device(trace.work, _steps(trace, by), names)
+    op, call = (_first_start(frame, by, names) for frame in (trace.ops, trace.calls))
+    first, last = np.where(op < _NEVER, op, call), used.last
+    # Before the subtraction: where either is missing it would overflow.
+    known = (first < _NEVER) & (used.works > 0)
+    il = np.where(known, last - first, 0)
+    known &= il > 0
+    il[~known] = 0
+    low = np.where(first < _NEVER, first, 0)
+    busy, idle = _cpu_busy(host, steps, low, il), _idle(trace, used, low, il)
+    frame = pl.DataFrame(
+        {
+            "step": steps["name"],
+            "dur_ns": steps["dur_ns"],
+            "start_ns": np.where(known, first, steps["start_ns"].to_numpy()),
+            "pid": steps["pid"],
+            **_launch_sums(launches, _places(launched, names), len(names)),
+            "works": used.works,
+            "kernels": used.kernels,
+            "kernel_ns": used.kernel_ns,
+            "busy_ns": used.busy_ns,
+            "devices": used.devices,
+            "il_ns": where(known, pl.Series(il)),
+            "gpu_idle_ns": where(known, pl.Series(idle)),
+            "cpu_busy_ns": where(known, pl.Series(busy)),
+        }
     )
     return conform(_derive(frame), SUMMARY)
 
@@ -140,33 +159,59 @@ def _extent(trace: Trace) -> tuple[int, int]:
     return start, end - start
 
 
-def _join(steps: pl.DataFrame, figures: pl.DataFrame) -> pl.DataFrame:
-    return steps.join(figures, on="step", how="left", maintain_order="left")
+def _places(steps: Numbered, names: list[str]) -> Ints:
+    """Per row the place of its step among the names; -1 where it is none of them."""
+    place = {name: i for i, name in enumerate(names)}
+    of = [*(place.get(name, -1) for name in steps.different), -1]
+    return np.array(of, np.int64)[steps.numbers]
 
 
-def _first_start(frame: pl.DataFrame, step: pl.Expr, what: str) -> pl.DataFrame:
-    runs = frame.select("start_ns", step=step)
-    name = runs["step"]
-    # Neighbours mostly share a step: one row for such a run leaves little to group.
-    begins = np.flatnonzero(name.ne_missing(name.shift(1)).to_numpy() | (np.arange(len(name)) == 0))
-    least = np.minimum.reduceat(runs["start_ns"].to_numpy(), begins) if len(begins) else begins
-    return (
-        pl.DataFrame({"step": name[begins], "start_ns": least})
-        .group_by("step")
-        .agg(pl.col("start_ns").min().alias(f"first_{what}"))
-    )
+def _first_start(frame: pl.DataFrame, by: str, names: list[str]) -> Ints:
+    """When the first row of each step starts; `_NEVER` where it has none."""
+    start = frame["start_ns"].to_numpy()
+    first = np.full(len(names), _NEVER)
+    if by == "trace":
+        first[:] = start.min(initial=_NEVER)
+    elif len(frame):
+        # Neighbours mostly share a step: one row for such a run leaves little to look up.
+        runs = frame["step"].rle().struct.unnest()
+        length = runs["len"].to_numpy().astype(np.int64)
+        least = np.minimum.reduceat(start, np.cumsum(length) - length)
+        step = _places(numbered(runs["value"]), names)
+        np.minimum.at(first, step[step >= 0], least[step >= 0])
+    return first
 
 
-def _launch_sums(launches: pl.DataFrame, step: pl.Expr) -> pl.DataFrame:
-    return launches.group_by(step=step).agg(
-        pl.len().alias("launches"), pl.col("tklqt_ns", "launch_ns", "queue_ns").sum()
-    )
+def _launch_sums(launches: pl.DataFrame, step: Ints, steps: int) -> dict[str, Ints]:
+    """Of the launches with a kernel how many each step has, and sums over them."""
+    rows = np.flatnonzero((launches["kernels"].to_numpy() > 0) & (step >= 0))
+    sums = {"launches": np.bincount(step[rows], minlength=steps)}
+    for column in ("tklqt_ns", "launch_ns", "queue_ns"):
+        sums[column] = np.zeros(steps, np.int64)
+        np.add.at(sums[column], step[rows], launches[column].to_numpy()[rows])
+    return sums
 
 
-def _by_step_and_device(work: pl.DataFrame, steps: Numbered) -> pl.DataFrame:
-    """For each step and device of works: sums over them, when the last ends, and their union."""
+class _Used(NamedTuple):
+    """What the work of steps adds up to, a value a step."""
+
+    works: Ints
+    kernels: Ints
+    kernel_ns: Ints
+    busy_ns: Ints
+    """Union of works, added over devices."""
+    devices: Ints
+    last: Ints
+    """When the last work ends."""
+    on: dict[int, Ints]
+    """Device -> the steps that used it."""
+
+
+def _by_device(work: pl.DataFrame, steps: Numbered, names: list[str]) -> _Used:
+    """Sums over the works of each step."""
     device, start, dur = (work[c].to_numpy() for c in ("device", "start_ns", "dur_ns"))
-    groups = thread_rows(steps.numbers, device, start)
+    groups = thread_rows(_places(steps, names), device, start)
+    groups = {key: rows for key, rows in groups.items() if key[0] >= 0}
     order = np.concatenate([EMPTY[0], *groups.values()])
     bounds = np.cumsum([0, *map(len, groups.values())])
     begins = bounds[:-1]
@@ -180,22 +225,24 @@ def _by_step_and_device(work: pl.DataFrame, steps: Numbered) -> pl.DataFrame:
     before[begins] = start[begins]
     fresh = np.maximum(end - np.maximum(start, before), 0)
     step, on = np.array([*groups], np.int64).reshape(-1, 2).T
-    return pl.DataFrame(
-        {
-            "step": steps.named(step),
-            "device": on,
-            "works": np.diff(bounds),
-            "kernels": np.add.reduceat(is_kernel.astype(np.int64), begins),
-            "kernel_ns": np.add.reduceat(np.where(is_kernel, dur, 0), begins),
-            "busy_ns": np.add.reduceat(fresh, begins),
-            "last": np.maximum.reduceat(end, begins),
-        }
+
+    def sums(values: Ints) -> Ints:
+        result = np.zeros(len(names), np.int64)
+        np.add.at(result, step, values)
+        return result
+
+    last = np.zeros(len(names), np.int64)
+    last[step] = np.iinfo(np.int64).min
+    np.maximum.at(last, step, np.maximum.reduceat(end, begins))
+    return _Used(
+        sums(np.diff(bounds)),
+        sums(np.add.reduceat(is_kernel.astype(np.int64), begins)),
+        sums(np.add.reduceat(np.where(is_kernel, dur, 0), begins)),
+        sums(np.add.reduceat(fresh, begins)),
+        np.bincount(step, minlength=len(names)),
+        last,
+        {device: step[on == device] for device in dict.fromkeys(on.tolist())},
     )
-
-
-def _work_sums(used: pl.DataFrame) -> pl.DataFrame:
-    sums = pl.col("works", "kernels", "kernel_ns", "busy_ns").sum()
-    return used.group_by("step").agg(sums, pl.col("last").max(), devices=pl.len())
 
 
 def in_start_order(work: pl.DataFrame) -> pl.DataFrame:
@@ -203,17 +250,14 @@ def in_start_order(work: pl.DataFrame) -> pl.DataFrame:
     return work[np.lexsort((work["id"].to_numpy(), work["start_ns"].to_numpy()))]
 
 
-def _idle(trace: Trace, used: pl.DataFrame, frame: pl.DataFrame) -> pl.Series:
+def _idle(trace: Trace, used: _Used, low: Ints, il: Ints) -> Ints:
     """Per step, summed over its devices: the part of IL in which the device had no work at all."""
-    low = frame["first"].fill_null(0).to_numpy()
-    high = low + frame["il_ns"].fill_null(0).to_numpy()
-    idle = np.zeros(len(frame), np.int64)
-    for device in used["device"].unique().to_list():
-        steps = used["step"].filter(used["device"] == device)
-        here = frame["step"].is_in(steps.implode()).to_numpy()
-        busy = device_busy(trace, device)
-        idle += np.where(here, (high - low) - overlap(busy, low, high), 0)
-    return where(frame["il_ns"].is_not_null().to_numpy(), pl.Series(idle))
+    idle = np.zeros(len(low), np.int64)
+    for device, steps in used.on.items():
+        low_here, il_here = low[steps], il[steps]
+        busy = overlap(device_busy(trace, device), low_here, low_here + il_here)
+        idle[steps] += il_here - busy
+    return idle
 
 
 def device_busy(trace: Trace, device: int) -> Intervals:
@@ -247,10 +291,9 @@ def median_step(steps: pl.DataFrame, latency: str = "il_ns") -> pl.DataFrame:
     return known.slice((len(known) - 1) // 2, 1)
 
 
-def _cpu_busy(host: Host, frame: pl.DataFrame) -> pl.Series:
+def _cpu_busy(host: Host, steps: pl.DataFrame, low: Ints, il: Ints) -> Ints:
     """Per step: operators and calls of the launching threads of its process, less waits."""
-    low = frame["first"].fill_null(0).to_numpy()
-    high = low + frame["il_ns"].fill_null(0).to_numpy()
+    high = low + il
     by_process: dict[int, list[Intervals]] = {}
     blocked = thread_intervals(pl.concat([host.waits, host.copies]), host.threads)
     for thread, inside in host.inside.items():
@@ -259,27 +302,15 @@ def _cpu_busy(host: Host, frame: pl.DataFrame) -> pl.Series:
     busy: Ints = overlap(everyone, low, high)
     if len(by_process) > 1:
         for pid, sets in by_process.items():
-            here = (frame["pid"] == pid).fill_null(value=False).to_numpy()
+            here = (steps["pid"] == pid).fill_null(value=False).to_numpy()
             busy = np.where(here, overlap(merge(*sets), low, high), busy)
-    return where(frame["il_ns"].is_not_null().to_numpy(), pl.Series(busy))
+    return busy
 
 
 def _derive(frame: pl.DataFrame) -> pl.DataFrame:
-    counts = (
-        "launches",
-        "kernels",
-        "works",
-        "devices",
-        "tklqt_ns",
-        "launch_ns",
-        "queue_ns",
-        "kernel_ns",
-        "busy_ns",
-    )
     il, kernel = pl.col("il_ns"), pl.col("kernel_ns")
     both = kernel + pl.col("cpu_busy_ns")
-    return frame.with_columns(pl.col(counts).cast(pl.Int64).fill_null(0)).with_columns(
-        start_ns=pl.when(il.is_not_null()).then("first").otherwise("start_ns"),
+    return frame.with_columns(
         akd_ns=mean_of(kernel, pl.col("kernels")),
         gpu_idle_paper_ns=il * pl.col("devices") - kernel,
         busy_share=1 - pl.col("gpu_idle_ns") / (il * pl.col("devices")),

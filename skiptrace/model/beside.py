@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
+T = TypeVar("T")
 V = TypeVar("V")
 
 
@@ -25,3 +27,22 @@ def beside(run: Callable[[], V]) -> Future[V]:
     except RuntimeError:
         work()
     return future
+
+
+def shared(run: Callable[[T], V], items: Sequence[T]) -> list[V]:
+    """What is made of each item, by this thread and another."""
+    left = deque(enumerate(items))
+    made: dict[int, V] = {}
+
+    def work() -> None:
+        while True:
+            try:
+                place, item = left.popleft()
+            except IndexError:
+                return
+            made[place] = run(item)
+
+    other = beside(work)
+    work()
+    other.result()
+    return [made[place] for place in range(len(items))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from skiptrace.intervals import Ints
@@ -179,9 +180,13 @@ DOUBTFUL: dict[str, tuple[str, ...]] = dict.fromkeys(
 
 def weighty(health: pl.DataFrame) -> pl.DataFrame:
     """Errors, and warnings but for those of less than `DOUBT_SHARE` of what could have them."""
-    frequent = pl.col("share").fill_null(1) >= DOUBT_SHARE
-    severity = pl.col("severity")
-    return health.filter((severity == "error") | ((severity == "warning") & frequent))
+    rows = zip(health["severity"], health["share"], strict=True)
+    weighs = [
+        severity == "error"
+        or (severity == "warning" and (1 if share is None else share) >= DOUBT_SHARE)
+        for severity, share in rows
+    ]
+    return health[np.flatnonzero(weighs)]
 
 
 def grade_of(health: pl.DataFrame) -> str:
