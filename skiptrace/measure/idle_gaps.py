@@ -104,7 +104,7 @@ def find_gaps(trace: Trace) -> pl.DataFrame:
     )
     work = _work_around(trace)
     row = rows_of(trace.whole.launches["id"], work["launch"])
-    call = link_to_row(launches["call_ns"], row).fill_null(np.iinfo(np.int64).max).to_numpy()
+    call = filled(link_to_row(launches["call_ns"], row), np.iinfo(np.int64).max)
     ids, device, start, dur = (work[c].to_numpy() for c in ("id", "device", "start_ns", "dur_ns"))
     order = np.lexsort((ids, call, start, device))
     parts = []
@@ -141,8 +141,8 @@ def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bool
     """Per gap the time of each activity, and whether a wait covers its start."""
     low, high = gaps["start_ns"].to_numpy(), gaps["end_ns"].to_numpy()
     linked = gaps["launch"].is_not_null().to_numpy()
-    call = np.clip(gaps["call_ns"].fill_null(0).to_numpy(), low, high)
-    back = np.clip(gaps["return_ns"].fill_null(0).to_numpy(), call, high)
+    call = np.clip(filled(gaps["call_ns"], 0), low, high)
+    back = np.clip(filled(gaps["return_ns"], 0), call, high)
     amounts = {name: np.zeros(len(gaps), np.int64) for name in ACTIVITIES}
     amounts["unknown"] = np.where(linked, 0, high - low)
     waited = np.zeros(len(gaps), np.bool_)
@@ -166,7 +166,7 @@ def _activities(trace: Trace, gaps: pl.DataFrame) -> tuple[dict[str, Ints], Bool
 def _by_thread(gaps: pl.DataFrame) -> dict[Thread, Ints]:
     """The rows of linked gaps by launching thread."""
     rows = np.flatnonzero(gaps["launch"].is_not_null().to_numpy())
-    where = (gaps[c].fill_null(0).to_numpy()[rows] for c in ("pid", "tid", "start_ns"))
+    where = (filled(gaps[c], 0)[rows] for c in ("pid", "tid", "start_ns"))
     return {thread: rows[part] for thread, part in thread_rows(*where).items()}
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
-from skiptrace.lookup import link_to_row, occurring, where
+from skiptrace.lookup import filled, link_to_row, nothing, occurring, where
 from skiptrace.model.once import once
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.read.rows import Codes
@@ -67,8 +67,8 @@ def numbered(values: pl.Series) -> Numbered:
         place = different.search_sorted(values).cast(pl.Int64)
         numbers = where(values.is_not_null().to_numpy(), place)
     else:
-        numbers = pl.repeat(None, len(values), dtype=pl.Int64, eager=True)
-    return Numbered(numbers.fill_null(len(different)).to_numpy(), different)
+        numbers = nothing(len(values), pl.Int64())
+    return Numbered(filled(numbers, len(different)), different)
 
 
 def of_codes(texts: pl.Series, codes: Codes | Ints) -> Numbered:

@@ -74,11 +74,12 @@ def launch_times(trace: Trace, keys: list[str], floor: Floor | None) -> pl.DataF
     if keys == ["trace"] and frame.is_empty():
         frame = launches.select(*_figures()).with_columns(trace=pl.lit("all"))
     if keys == ["step"]:
-        idle = trace.steps.filter(~pl.col("name").is_in(frame["step"].implode()))
-        nothing = launches.clear().select(*_figures())
-        frame = pl.concat(
-            [frame, idle.select(step="name").join(nothing, how="cross").select(frame.columns)]
-        )
+        busy = set(frame["step"])
+        idle = [name for name in trace.steps["name"] if name not in busy]
+        if idle:
+            none = launches.clear().select(*_figures())
+            rows = pl.DataFrame({"step": idle}).join(none, how="cross")
+            frame = pl.concat([frame, rows.select(frame.columns)])
         frame = in_time_order(frame, trace.steps)
     elif keys == ["launch"]:
         frame = frame.join(keyed.select("launch", "start_ns"), on="launch").sort(
