@@ -146,6 +146,24 @@ def test_what_is_left_of_many_blocks_is_that_of_each(damage: str) -> None:
     assert mine.frame(["id", "cat", "name", "start_ns"]).equals(kept)
 
 
+@pytest.mark.parametrize("between", ["}, {", "},\n{", "} , {"])
+@pytest.mark.parametrize("block", [None, 2_000])
+def test_events_that_stand_apart_otherwise_than_most_are_counted(
+    between: str, block: int | None
+) -> None:
+    events = [e for n in range(60) for e in (op("f", n, 1), event("python_function", "p", n, 1))]
+    ordered = [{key: e[key] for key in ("ph", "cat", *e)} for e in events]
+    text = json.dumps({"traceEvents": ordered}, indent=1)
+    at = text.index("}", len(text) // 2)
+    source = Source.of((text[:at] + f'{between}"ph": "i"' + text[at:]).encode())
+    whole = stream.read_parts(source, block=block)
+    part = stream.read_parts(source, None, Selection(frozenset(["python_function"])), block=block)
+    raw, mine = whole.events.assembled(), part.events.assembled()
+    assert (mine.events, mine.left_out, part.faults) == (121, 60, [])
+    kept = raw.frame(["cat", "start_ns"]).filter(pl.col("cat") == "cpu_op")
+    assert mine.frame(["cat", "start_ns"]).equals(kept)
+
+
 def test_objects_in_an_event_are_no_events_where_others_are_left_out() -> None:
     nested = [op("o", i, 1, l=[{"a": 1}, 5], n=i) for i in range(3)]
     events = [{key: e[key] for key in ("ph", "cat", *e)} for e in [*nested, *traced()[:1]]]

@@ -57,8 +57,12 @@ class UnfitError(Exception):
     """The bytes are not laid out so; they are decoded whole."""
 
 
+class UnlikeError(Exception):
+    """Not every event of a chunk stands apart as most do: what is left of it holds others."""
+
+
 class _JoinedError(Exception):
-    """What is left of several chunks is damaged: it takes all of the chunk to repair one."""
+    """What is left of several chunks is damaged, or unlike: all of each chunk has to be read."""
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Way(NamedTuple, Generic[T, H]):
     hold: Callable[[], H]
     """What takes up the parts."""
     of_layout: Callable[[Layout], Callable[[Chunk], T]]
-    """Of a chunk; raises `orjson.JSONDecodeError` where it is no JSON."""
+    """Of a chunk; raises `orjson.JSONDecodeError` where it is no JSON, `UnlikeError`."""
     of_events: Callable[[list[Any]], T]
     """Of decoded events."""
     thinned: Callable[[Chunk, Layout], Chunk] | None = None
@@ -106,7 +110,11 @@ def read_parts(
 
         def read(chunk: Chunk) -> Part:
             part = reader.read(chunk.text, chunk.size) if chunk.size else from_decoded([])
-            return selection.rows(part.among(*chunk.kept) if chunk.kept else part)
+            if chunk.kept:
+                if part.events != len(chunk.kept.which):
+                    raise UnlikeError
+                part.among(*chunk.kept)
+            return selection.rows(part)
 
         return read
 
@@ -251,13 +259,16 @@ class _Parser(Generic[T]):
     def made(self, chunk: Chunk) -> T:
         """What is made of a chunk; raises where it is no JSON."""
         if self.thinned and chunk.kept is None:
-            chunk = self.thinned(chunk, self.layout)
+            with suppress(UnlikeError):
+                return self._of_chunk(self.thinned(chunk, self.layout))
         return self._of_chunk(chunk)
 
     def parse(self, chunk: Chunk) -> tuple[T, list[Fault]]:
         """What is made of a chunk, mended where need be and that can be done."""
         try:
             return self.made(chunk), []
+        except UnlikeError:
+            raise _JoinedError from None
         except orjson.JSONDecodeError:
             if not self._mendable:
                 raise UnfitError from None
