@@ -119,12 +119,9 @@ def find_chains(
     for size, chains in zip(sizes, found, strict=True):
         fused = eager - int(chains.figures["launches_saved"].sum())
         rows.append((size, chains.unique, len(chains.first), eager, fused, eager / fused))
-    more = pl.DataFrame(
-        {
-            "chain": pl.concat(_names(kernels, one) for one in found),
-            "root_ops": _roots(roots.result(), found),
-        }
-    )
+    names = beside(lambda: pl.concat(_names(kernels, one) for one in found))
+    root_ops = _roots(roots.result(), found)
+    more = pl.DataFrame({"chain": names.result(), "root_ops": root_ops})
     keep = np.concatenate([one.ranked & _is_maximal(i, found) for i, one in enumerate(found)])
     candidates, alone = (
         pl.DataFrame({name: np.concatenate([one[name] for one in parts]) for name in parts[0]})

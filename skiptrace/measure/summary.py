@@ -14,6 +14,7 @@ from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, check_key, numbered, step_names
 from skiptrace.measure.ranks import over_ranks
+from skiptrace.model.beside import beside
 from skiptrace.model.launches import Floor, given_floors, split
 from skiptrace.model.nesting import thread_rows
 from skiptrace.model.once import once
@@ -64,22 +65,23 @@ def summary(trace: Trace, by: str = "step", *, floor: Floor | None = None) -> pl
     """
     check_key("by", by, ("step", "trace"))
     warn_of_doubts(trace, "summary")
-    return figures(trace, by, floor, host_of(trace))
+    return figures(trace, by, floor)
 
 
-def figures(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFrame:
-    """The rows of `summary`, with what the host did at hand."""
+def figures(trace: Trace, by: str, floor: Floor | None) -> pl.DataFrame:
+    """The rows of `summary`, without a word of what makes them doubtful."""
     if by == "step" and floor is None:
         return _by_step(trace).clone()  # a frame can be changed by who gets it
-    return _rows(trace, by, floor, host)
+    return _rows(trace, by, floor)
 
 
 @once
 def _by_step(trace: Trace) -> pl.DataFrame:
-    return _rows(trace, "step", None, host_of(trace))
+    return _rows(trace, "step", None)
 
 
-def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFrame:
+def _rows(trace: Trace, by: str, floor: Floor | None) -> pl.DataFrame:
+    host = beside(lambda: host_of(trace))  # nothing but the last column needs it
     if by == "trace":
         steps = pl.DataFrame(
             [(ALL, *_extent(trace), None)],
@@ -102,7 +104,8 @@ def _rows(trace: Trace, by: str, floor: Floor | None, host: Host) -> pl.DataFram
     known &= il > 0
     il[~known] = 0
     low = np.where(first < _NEVER, first, 0)
-    busy, idle = _cpu_busy(host, steps, low, il), _idle(trace, used, low, il)
+    idle = _idle(trace, used, low, il)
+    busy = _cpu_busy(host.result(), steps, low, il)
     frame = pl.DataFrame(
         {
             "step": steps["name"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import check_key
 from skiptrace.measure.ranks import over_ranks
@@ -67,7 +66,7 @@ def boundedness(trace: Trace, by: str = "step", *, floor: Floor | None = None) -
     """
     check_key("by", by, ("step", "trace"))
     warn_of_doubts(trace, "boundedness")
-    return verdicts(trace, figures(trace, "step", floor, host_of(trace)), by, floor)
+    return verdicts(trace, figures(trace, "step", floor), by, floor)
 
 
 def verdicts(trace: Trace, steps: pl.DataFrame, by: str, floor: Floor | None) -> pl.DataFrame:
@@ -125,7 +124,7 @@ def _with_path(frame: pl.DataFrame, trace: Trace, by: str) -> pl.DataFrame:
 
 def _pooled(trace: Trace, steps: pl.DataFrame, floor: Floor | None) -> pl.DataFrame:
     if len(steps) == 1 or steps["il_ns"].is_null().all():
-        frame = figures(trace, "trace", floor, host_of(trace))
+        frame = figures(trace, "trace", floor)
         return _with_path(frame, trace, "trace")
     judged = steps.filter(pl.col("il_ns").is_not_null())
     sums = judged.select(

@@ -9,7 +9,6 @@ import polars as pl
 
 from skiptrace.intervals import Ints
 from skiptrace.lookup import rows_of
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.summary import figures, own_work
 from skiptrace.model.once import once
 from skiptrace.model.schema.column import conform, empty
@@ -71,7 +70,7 @@ def steps_of(trace: Trace, by: str = "step", summed: pl.DataFrame | None = None)
 
 
 def _steps_of(trace: Trace, by: str, summed: pl.DataFrame | None) -> Steps:
-    rows = figures(trace, by, None, host_of(trace)) if summed is None else summed
+    rows = figures(trace, by, None) if summed is None else summed
     rows = rows.filter(pl.col("il_ns").is_not_null())
     own = own_work(trace) if by == "step" else trace.work.with_columns(step=pl.lit(ALL))
     begins = pl.col("start_ns").is_in(rows["start_ns"].implode())

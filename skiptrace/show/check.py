@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from skiptrace.errors import UnknownKeyError
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.summary import figures, median_step
 from skiptrace.model.trace import Trace
@@ -124,7 +123,7 @@ def check(trace: Trace, limits: Mapping[str, float | str]) -> list[Held]:
     """
     check_limits(limits)
     warn_of_doubts(trace, "boundedness")
-    steps = figures(trace, "step", None, host_of(trace))
+    steps = figures(trace, "step", None)
     verdict = verdicts(trace, steps, "trace", None).row(0, named=True)
     known = steps.filter(pl.col("il_ns").is_not_null())
     found = Figures(known, verdict, trace.grade)

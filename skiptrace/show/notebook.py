@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.diff import Diff
 from skiptrace.measure.ranks import Ranks
 from skiptrace.measure.summary import figures, median_step
@@ -81,7 +80,7 @@ def trace_html(trace: Trace) -> Iterator[str]:
 
     It costs what `summary` and `boundedness` do, which keep what they find, and warns of nothing.
     """
-    steps = figures(trace, "step", None, host_of(trace))
+    steps = figures(trace, "step", None)
     by_step, verdict = (verdicts(trace, steps, by, None) for by in ("step", "trace"))
     yield _head(verdict_sentence(verdict, by_step, trace.health))
     yield _note(caution_sentence(verdict["verdict"].item(), trace.health, unlinked_share(trace)))
@@ -146,7 +145,7 @@ def ranks_html(ranks: Ranks) -> Iterator[str]:
     yield _head(f"{len(ranks):,} ranks")
     rows = []
     for rank, trace in list(ranks.traces.items())[:ROWS]:
-        steps = figures(trace, "step", None, host_of(trace))
+        steps = figures(trace, "step", None)
         middle = median_step(steps)
         row = middle if len(middle) else steps.head(1)
         rows.append(row.select(

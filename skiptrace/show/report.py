@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from skiptrace.measure.behaviour import host_of
 from skiptrace.measure.blame import blame
 from skiptrace.measure.idle_gaps import gap_causes
 from skiptrace.measure.idle_sums import by_activity, by_cause
@@ -63,8 +62,8 @@ class Report:
 
 def build_report(trace: Trace, *, floor: Floor | None = None) -> Report:
     """Run every verb of the report over the steps of a trace; what is outside them is left out."""
-    host, inside = host_of(trace), trace.in_steps()
-    steps = figures(trace, "step", floor, host)
+    inside = trace.in_steps()
+    steps = figures(trace, "step", floor)
     by_step, verdict = (verdicts(trace, steps, by, floor) for by in ("step", "trace"))
     gaps = gap_causes(inside)
     if not is_one_step(trace.steps):
