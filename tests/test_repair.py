@@ -290,6 +290,26 @@ def test_whatever_happens_to_a_file_something_sensible_comes_out(
             assert result.events == sound_after_all["traceEvents"]
 
 
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ('{"a": 1, "traceEvents": [{"ph": "X"}], "b": 2}', []),
+        ('{"traceEvents": [{"ph": "X"}], "b": 2,}', [("extra_comma", 37)]),
+        ('{"traceEvents": [{"ph": "X"}],}', [("extra_comma", 29)]),
+        ('{, "traceEvents": [{"ph": "X"}]}', [("extra_comma", 1)]),
+        ('{"a": 1,, "traceEvents": [{"ph": "X"}]}', [("extra_comma", 8)]),
+        ('{"a": 1 "traceEvents": [{"ph": "X"}]}', [("missing_comma", 8)]),
+        ('{"traceEvents": [{"ph": "X"}] "b": 2}', [("missing_comma", 30)]),
+        ('{"traceEvents": [{"ph": "X"}, "b": 2}', [("missing_bracket", 30)]),
+    ],
+)
+def test_commas_around_the_list_are_counted_too(text: str, faults: list[tuple[str, int]]) -> None:
+    result = repair(text.encode())
+    assert [(fault.kind, fault.offset) for fault in result.faults] == faults
+    assert result.events == [{"ph": "X"}]
+    assert result.header == {key: n for key, n in (("a", 1), ("b", 2)) if f'"{key}"' in text}
+
+
 BOMBS: dict[str, Callable[[int], bytes]] = {
     "brackets": lambda n: b"[" * n,
     "braces": lambda n: b'{"a":' * (n // 5),

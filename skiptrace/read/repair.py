@@ -83,6 +83,8 @@ class _Walk:
         self._in_object = False
         self._has_list = False
         self._members: dict[str, Any] = {}  # of the object that is open
+        self._after_member = False  # a comma has to come before the next
+        self._comma: int | None = None  # where that one was, while nothing has come behind it
         self._is_bare = is_run  # events in no list: a run, or a line each
         self._is_first = True  # nothing in this list yet
         self._list_at = data.find(b'"traceEvents"')
@@ -143,6 +145,7 @@ class _Walk:
             self._in_object, self._is_bare = first == 0x7B, False
             self._has_list = not self._in_object
             self._members = {}
+            self._after_member, self._comma = False, None
             self._where = self._in_head if self._in_object else self._in_list
             parser.pos += 1
 
@@ -173,16 +176,26 @@ class _Walk:
         at = parser.pos
         first = data[at]
         if first == 0x2C:
+            if not self._after_member:
+                self.faults.add("extra_comma", at)
+            self._comma = at if self._after_member else None
+            self._after_member = False
             parser.pos += 1
         elif first == 0x7D:
+            if self._comma is not None:
+                self.faults.add("extra_comma", self._comma)
             parser.pos += 1
             self._shut()
         elif first == 0x7B:  # an event: the list was left too early
+            self._after_member, self._comma = True, None
             self._where = self._in_list
         elif first == 0x5D:
             self.faults.add("stray_bracket", at)
             parser.pos += 1
         elif (key := parser.key()) is not None:
+            if self._after_member:
+                self.faults.add("missing_comma", at)
+            self._after_member, self._comma = True, None
             parser.space()
             if key == "traceEvents" and data[parser.pos : parser.pos + 1] == b"[":
                 parser.pos += 1
@@ -266,7 +279,7 @@ class _Walk:
             self.faults.add("missing_bracket", at)
             self.parser.pos = at
             self._in_object, self._is_bare, self._where = True, False, self._in_head
-            self._has_list = True
+            self._has_list, self._after_member, self._comma = True, False, None
 
     def _one(self) -> None:
         """Read one event with the tolerant parser, and keep it if there is enough of it."""
