@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
 
+from skiptrace.beside import beside, shared
 from skiptrace.errors import UnknownKeyError
 from skiptrace.intervals import Bools, Ints
 from skiptrace.lookup import rows_of
 from skiptrace.measure.chains import Kernels, Windows, kernel_runs, spaced
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, of_codes, op_names
-from skiptrace.model.beside import beside, shared
 from skiptrace.model.later import later
 from skiptrace.model.schema.column import conform, empty
 from skiptrace.model.schema.measured import FUSION_CANDIDATES, FUSION_SAVINGS

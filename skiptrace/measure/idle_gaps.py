@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import polars as pl
 
+from skiptrace.beside import beside
 from skiptrace.intervals import Bools, Ints, contains, gaps_between, overlay
 from skiptrace.lookup import filled, link_to_row, nothing, rows_of
 from skiptrace.measure.activity import thread_activities
@@ -17,7 +18,6 @@ from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, call_names, numbered, op_names, work_names
 from skiptrace.measure.ranks import over_ranks
 from skiptrace.model import categories as cats
-from skiptrace.model.beside import beside
 from skiptrace.model.nesting import Nest, Thread, thread_rows
 from skiptrace.model.once import once
 from skiptrace.model.schema.column import ACTIVITIES, conform, empty

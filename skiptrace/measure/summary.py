@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from skiptrace.beside import beside
 from skiptrace.intervals import EMPTY, Intervals, Ints, merge, overlap, subtract, union
 from skiptrace.lookup import link_to_row, rows_of, where
 from skiptrace.measure.behaviour import Host, host_of, thread_intervals
 from skiptrace.measure.doubt import warn_of_doubts
 from skiptrace.measure.keys import Numbered, check_key, numbered, step_names
 from skiptrace.measure.ranks import over_ranks
-from skiptrace.model.beside import beside
 from skiptrace.model.launches import Floor, given_floors, split
 from skiptrace.model.nesting import thread_rows
 from skiptrace.model.once import once

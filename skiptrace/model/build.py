@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from skiptrace.beside import beside
 from skiptrace.lookup import link_to_row, rows_of
 from skiptrace.model.arguments import SavedArguments
-from skiptrace.model.beside import beside
 from skiptrace.model.doubts import note_doubts
 from skiptrace.model.events import Events
 from skiptrace.model.health import Findings

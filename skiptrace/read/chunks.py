@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from itertools import repeat
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from skiptrace.beside import ahead
 from skiptrace.intervals import Ints
 from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import Layout
+from skiptrace.read.source import READING, Parts, Progress
 
 BLOCK = 1 << 22
 """Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
-LONG = 1 << 28
-"""Behind so many bytes chunks are larger, since the columns held by then are far larger still."""
-_LARGE = 1 << 24
-"""Such chunks are parsed by two threads: in smaller ones they hand Python's lock to and fro."""
-_MOST_KEPT = 31 << 20
-"""More than 32 MB glibc always gives back."""
+_OPENING = 1 << 18
+"""So many bytes mostly tell how a source is laid out."""
+_NEXT = 1 << 14
+"""Bytes in which the next border is looked for first."""
 _PADDING = b" " * MARGIN
 """Stands behind a text, so that it can be looked at eight bytes at a time."""
-_SMALL = 1 << 20
+_SMALL = 1 << 21
 """Less than so many bytes left of chunks are parsed together."""
 
 
@@ -44,6 +46,8 @@ class Chunk(NamedTuple):
     """Where the first one starts in the source."""
     kept: Kept | None = None
     """None for all."""
+    is_last: bool = False
+    """Whether it is all that remains of the source."""
 
     @property
     def events(self) -> bytes:
@@ -53,7 +57,8 @@ class Chunk(NamedTuple):
     def behind(self, size: int, layout: Layout) -> Chunk:
         """What follows events of so many bytes."""
         skipped = size + len(layout.between)
-        return Chunk(self.text[skipped:], self.size - skipped, self.at + skipped)
+        text = self.text[skipped:]
+        return self._replace(text=text, size=self.size - skipped, at=self.at + skipped)
 
 
 def padded(text: bytes, at: int) -> Chunk:
@@ -61,22 +66,71 @@ def padded(text: bytes, at: int) -> Chunk:
     return Chunk(text + _PADDING, len(text), at)
 
 
-def cut(
-    data: bytes, at: int, blocks: Iterator[bytes], layout: Layout
-) -> Iterator[tuple[Chunk, bool]]:
-    """Chunks without what separates them, and whether it is the last, which is all that remains."""
+ChunksOf: TypeAlias = Callable[[bytes, int, Layout], Iterator[Chunk]]
+"""A source's chunks, from the first bytes, where in them the first event is, and the layout."""
+
+
+def from_parts(
+    parts: Parts, size: int, note: Progress, reader: Executor
+) -> tuple[Iterator[bytes], ChunksOf]:
+    """First bytes of a source, as few as mostly tell how it is laid out, then more; its chunks.
+
+    The next chunk is read meanwhile.
+    """
+
+    def read(span: tuple[int, int]) -> Chunk:
+        at, end = span
+        text = parts.read(at, end - at + MARGIN)
+        if len(text) == end - at + MARGIN:
+            return Chunk(text, end - at, at)
+        return padded(text[: end - at], at)._replace(is_last=end == parts.size)
+
+    def chunks(_: bytes, first: int, layout: Layout) -> Iterator[Chunk]:
+        for chunk in ahead(_spans(parts, first, size, layout), read, reader):
+            note("read", READING * (chunk.at + chunk.size) / parts.size)
+            yield chunk
+
+    return (parts.read(0, few) for few in (min(_OPENING, size), size)), chunks
+
+
+def _spans(parts: Parts, at: int, size: int, layout: Layout) -> Iterator[tuple[int, int]]:
+    """Where chunks of that size, or a little more, begin and end, the first with an event."""
+    separator = layout.separator
+    place, look = at + size, _NEXT
+    while place < parts.size:
+        found = parts.read(place, look).find(separator)
+        if found < 0:
+            place += look - len(separator) + 1  # it may lie across the border
+            look *= 2
+        else:
+            end = place + found + 1
+            yield at, end
+            at = end + len(layout.between)
+            place, look = at + size, _NEXT
+    yield at, parts.size
+
+
+def from_blocks(blocks: Iterator[bytes], reader: Executor) -> tuple[Iterator[bytes], ChunksOf]:
+    """The first of the blocks; chunks of them all, of which the next is cut meanwhile."""
+
+    def chunks(data: bytes, first: int, layout: Layout) -> Iterator[Chunk]:
+        coming = _cut(data[first:], first, blocks, layout)
+        for chunk in ahead(repeat(coming), lambda left: next(left, None), reader):
+            if chunk is None:
+                return
+            yield chunk
+
+    return (next(blocks, b"") for _ in range(1)), chunks
+
+
+def _cut(data: bytes, at: int, blocks: Iterator[bytes], layout: Layout) -> Iterator[Chunk]:
     separator, between = layout.separator, len(layout.between)
     less = len(separator) - 1
-    least = 0  # bytes of a chunk
     waiting: list[bytes] = []  # what is in no chunk yet, without a separator
     edge = b""  # where that ends: a separator may lie across the border
     for more in blocks:
-        if at >= LONG and not least:
-            least = _LARGE
-            keep_freed(_LARGE)
-        more_wanted = sum(map(len, waiting)) + len(data) < least
-        end = -1 if more_wanted else data.rfind(separator)
-        if end < 0 and not more_wanted and separator in edge + data[:less]:
+        end = data.rfind(separator)
+        if end < 0 and separator in edge + data[:less]:
             data = b"".join((*waiting, data))
             waiting, end = [], data.rfind(separator)
         if end < 0:
@@ -87,32 +141,33 @@ def cut(
             # What follows the events is copied too: of whole texts that needs no Python lock.
             text = b"".join((*waiting, data, _PADDING))
             size = len(text) - MARGIN - len(rest)
-            yield Chunk(text, size, at), False
+            yield Chunk(text, size, at)
             at += size + between
             waiting = [rest[between:]]
             edge = waiting[0][-less:]
         data = more
-    yield padded(b"".join((*waiting, data)), at), True
+    yield padded(b"".join((*waiting, data)), at)._replace(is_last=True)
 
 
-def keep_freed(size: int) -> None:
+def keep_freed() -> None:
     """Have glibc keep what is freed in the size of chunks, as it does once more was freed.
 
     Else it goes back to the system, and comes again page by page: 8 % of the CPU time of 50 MB.
     """
-    np.empty(min(2 * size, _MOST_KEPT), np.uint8)
+    np.empty(2 * BLOCK, np.uint8)
 
 
 def together(chunks: Iterable[Chunk], layout: Layout) -> Iterator[Chunk]:
     """The chunks; of those of which little is left, neighbours as one."""
     some: list[Chunk] = []
     for chunk in chunks:
-        some.append(chunk)
-        if sum(one.size for one in some) >= _SMALL:
+        if not chunk.is_last:
+            some.append(chunk)
+        if some and (chunk.is_last or sum(one.size for one in some) >= _SMALL):
             yield _joined(some, layout)
             some = []
-    if some:
-        yield _joined(some, layout)
+        if chunk.is_last:
+            yield chunk
 
 
 def _joined(chunks: list[Chunk], layout: Layout) -> Chunk:

@@ -19,7 +19,7 @@ from skiptrace.read.digits import MARGIN
 _BETWEEN = re.compile(rb'\s*,\s*(?=\{(\s*)")')
 _COLON = re.compile(rb':[ \t]*(?=")')
 _HEAD = re.compile(rb'\{\s*"ph":\s*"X",\s*"cat":\s*"')
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 """Bytes looked at together, so that what is found of them stays in the cache."""
 _FIRST_EVENT = re.compile(rb'(?:"traceEvents"\s*:|\A\s*)\s*\[\s*(?=\{)')
 

@@ -175,17 +175,8 @@ class _Walk:
         data, parser = self.data, self.parser
         at = parser.pos
         first = data[at]
-        if first == 0x2C:
-            if not self._after_member:
-                self.faults.add("extra_comma", at)
-            self._comma = at if self._after_member else None
-            self._after_member = False
-            parser.pos += 1
-        elif first == 0x7D:
-            if self._comma is not None:
-                self.faults.add("extra_comma", self._comma)
-            parser.pos += 1
-            self._shut()
+        if first in b",}":
+            self._comma_or_end(at, first)
         elif first == 0x7B:  # an event: the list was left too early
             self._after_member, self._comma = True, None
             self._where = self._in_list
@@ -206,6 +197,18 @@ class _Walk:
             value = parser.value()
             if not (parser.cut and value is None):
                 self._members[key] = value
+
+    def _comma_or_end(self, at: int, first: int) -> None:
+        self.parser.pos += 1
+        if first == 0x7D:
+            if self._comma is not None:
+                self.faults.add("extra_comma", self._comma)
+            self._shut()
+        else:
+            if not self._after_member:
+                self.faults.add("extra_comma", at)
+            self._comma = at if self._after_member else None
+            self._after_member = False
 
     # --- in the list of events ------------------------------------------------------------------
 

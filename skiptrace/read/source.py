@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeAlias, cast
 
 from skiptrace.errors import ReadError
 from skiptrace.read.faults import Fault
-from skiptrace.read.unpack import ERRORS, unpack
+from skiptrace.read.unpack import ERRORS, is_plain, unpack
 from skiptrace.read.wrapped import unwrapped
 
 TraceSource: TypeAlias = (
@@ -19,7 +21,19 @@ TraceSource: TypeAlias = (
 Progress: TypeAlias = Callable[[str, float], None]
 """Called with a stage ("read", "link") and the share of the load that is done."""
 
+READING = 0.7
+"""Share of a load that is reading."""
 _BLOCK = 1 << 23
+_HEAD = 1 << 12
+"""Bytes that tell whether a source is packed."""
+
+
+class Parts(NamedTuple):
+    """A source that can be read at any place, by any thread."""
+
+    size: int
+    read: Callable[[int, int], bytes]
+    """So many bytes from a place on: fewer at the end."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,55 @@ class Source:
         except OSError:  # one of them is not there
             return False
 
+    @contextmanager
+    def opened(self) -> Iterator[Parts | None]:
+        """The source to read at any place; None where it is packed, recoded or no plain file.
+
+        Raises
+        ------
+        ReadError
+            A path that cannot be read, or has changed since `of`; `Parts.read` likewise.
+        """
+        if not isinstance(self.origin, Path):
+            data = cast("bytes", self.origin)
+            parts = Parts(len(data), lambda at, size: data[at : at + size])
+            yield parts if is_plain(data[:_HEAD]) else None
+            return
+        if not hasattr(os, "pread") or not self.origin.is_file():
+            yield None
+            return
+        self._check()
+        try:
+            file = self.origin.open("rb", buffering=0)
+        except OSError as error:
+            raise self._unread(error) from error
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            parts = Parts(size, partial(self._part, file.fileno(), size))
+            yield parts if is_plain(parts.read(0, _HEAD)) else None
+
+    def _part(self, file: int, end: int, at: int, size: int) -> bytes:
+        data, size = b"", min(size, max(end - at, 0))
+        try:
+            while len(data) < size:  # at once the system reads 2 GB at most
+                more = os.pread(file, size - len(data), at + len(data))
+                if not more:
+                    self._refuse_changed()
+                data = data + more if data else more
+        except OSError as error:
+            raise self._unread(error) from error
+        return data
+
+    def _unread(self, error: OSError) -> ReadError:
+        return ReadError.not_found(self.name, error.strerror or str(error))
+
+    def _check(self) -> None:
+        if isinstance(self.origin, Path) and _stamp(self.origin) != self.stamp:
+            self._refuse_changed()
+
+    def _refuse_changed(self) -> NoReturn:
+        raise ReadError.source_changed(self.name, "the file has changed")
+
     def read(self, faults: list[Fault] | None = None) -> bytes:
         """All of the decompressed bytes."""
         return b"".join(self.blocks(faults=faults))
@@ -104,8 +167,7 @@ class Source:
             for start in range(0, len(data), size):
                 yield data[start : start + size]
             return
-        if _stamp(self.origin) != self.stamp:
-            raise ReadError.source_changed(self.name, "the file has changed")
+        self._check()
         try:
             with self.origin.open("rb") as file:
                 done = 0
@@ -113,9 +175,9 @@ class Source:
                     yield chunk
                     done += len(chunk)
                     if progress and self.stamp:
-                        progress("read", 0.7 * done / max(self.stamp[0], 1))
+                        progress("read", READING * done / max(self.stamp[0], 1))
         except OSError as error:
-            raise ReadError.not_found(self.name, error.strerror or str(error)) from error
+            raise self._unread(error) from error
 
 
 def _stamp(path: Path) -> tuple[int, int]:

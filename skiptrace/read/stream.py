@@ -6,12 +6,10 @@ Both go the same way through a damaged file too, so that an event has one index.
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -19,7 +17,15 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import orjson
 
 from skiptrace.errors import ReadError
-from skiptrace.read.chunks import BLOCK, LONG, Chunk, cut, keep_freed, padded, together
+from skiptrace.read.chunks import (
+    BLOCK,
+    Chunk,
+    from_blocks,
+    from_parts,
+    keep_freed,
+    padded,
+    together,
+)
 from skiptrace.read.columns import Columns
 from skiptrace.read.decode import events_and_header, fault_of, is_list, loads, no_gc
 from skiptrace.read.faults import Fault
@@ -198,37 +204,26 @@ def _in_blocks(
     joined: bool,
 ) -> Read[H]:
     faults: list[Fault] = []
-    keep_freed(BLOCK)
+    keep_freed()
     note, tell = _relay(progress)
-    blocks = source.blocks(block, note, faults if repair else None)
-    data = next(blocks, b"")
-    tell()
-    first = first_event(data)
-    layout = find_layout(data, first) if first is not None else None
-    if first is None or layout is None:
-        raise UnfitError
-    parser = _Parser(way, layout, repair=repair)
-    rest = padded(b"", first)
-    held = way.hold()
-
-    def chunks(items: Iterator[tuple[Chunk, bool]]) -> Iterator[Chunk]:
-        nonlocal rest
-        for chunk, is_last in items:
-            tell()
-            if is_last:
+    with source.opened() as parts, ThreadPoolExecutor(1) as reader:
+        if parts:
+            texts, chunks_of = from_parts(parts, block, note, reader)
+        else:
+            blocks = source.blocks(block, note, faults if repair else None)
+            texts, chunks_of = from_blocks(blocks, reader)
+        data, first, layout = _opening(texts)
+        parser = _Parser(way, layout, repair=repair)
+        held = way.hold()
+        rest = padded(b"", first)
+        chunks = _told(chunks_of(data, first, layout), tell)
+        for chunk in parser.thinly(chunks) if joined else chunks:
+            if chunk.is_last:
                 rest = chunk
             else:
-                yield chunk
-
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as thinner:
-        items = _ahead(cut(data[first:], first, blocks, layout), reader)
-        if parser.thinned and joined:
-            wanted = together(chunks(_ahead(parser.thin(items), thinner)), layout)
-        else:
-            wanted = chunks(items)
-        for part, found in _parsed(wanted, parser.parse):
-            held.append(part)
-            faults.extend(found)
+                part, found = parser.parse(chunk)
+                held.append(part)
+                faults.extend(found)
     if size := parser.before_last(rest):
         with suppress(orjson.JSONDecodeError):  # left to what closes the document, then
             held.append(parser.made(rest._replace(size=size)))
@@ -245,6 +240,16 @@ def _in_blocks(
         faults += _moved(mended.faults, first, rest.at)
     held.append(way.of_events(events))
     return Read(held, header, faults)
+
+
+def _opening(texts: Iterator[bytes]) -> tuple[bytes, int, Layout]:
+    """The first text that tells where its first event is, and how events are laid out."""
+    for text in texts:
+        first = first_event(text)
+        layout = None if first is None else find_layout(text, first)
+        if first is not None and layout is not None:
+            return text, first, layout
+    raise UnfitError
 
 
 class _Parser(Generic[T]):
@@ -304,14 +309,17 @@ class _Parser(Generic[T]):
             at = end + len(self.layout.between)
         return True
 
-    def thin(self, items: Iterator[tuple[Chunk, bool]]) -> Iterator[tuple[Chunk, bool]]:
-        """The chunks without what is passed over; of the last, what closes the document remains."""
-        for chunk, is_last in items:
-            size = self.before_last(chunk) if is_last else chunk.size
+    def thinly(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """The chunks without what is passed over, little ones together; the last is what closes."""
+        return together(self._thinly(chunks), self.layout) if self.thinned else chunks
+
+    def _thinly(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            size = self.before_last(chunk) if chunk.is_last else chunk.size
             if size and self.thinned:
-                yield self.thinned(chunk._replace(size=size), self.layout), False
-            if is_last:
-                yield (chunk.behind(size, self.layout) if size else chunk), True
+                yield self.thinned(chunk._replace(size=size, is_last=False), self.layout)
+            if chunk.is_last:
+                yield chunk.behind(size, self.layout) if size else chunk
 
 
 def _relay(progress: Progress | None) -> tuple[Progress, Callable[[], None]]:
@@ -325,42 +333,17 @@ def _relay(progress: Progress | None) -> tuple[Progress, Callable[[], None]]:
     return lambda stage, share: told.append((stage, share)), tell
 
 
+def _told(chunks: Iterator[Chunk], tell: Callable[[], None]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        tell()
+        yield chunk
+
+
 def _moved(faults: list[Fault], cut: int, to: int) -> list[Fault]:
     """Faults of a document in which what was at `to` stands at `cut`."""
     for fault in faults:
         fault.offset += to - cut if fault.offset >= cut else 0
     return faults
-
-
-def _ahead(items: Iterator[V], reader: ThreadPoolExecutor) -> Iterator[V]:
-    """The items, of which the next is made by the reader meanwhile."""
-    coming = reader.submit(next, items, None)
-    while (item := coming.result()) is not None:
-        coming = reader.submit(next, items, None)
-        yield item
-
-
-def _parsed(chunks: Iterator[Chunk], parse: Callable[[Chunk], V]) -> Iterator[V]:
-    """Each chunk parsed, in their order: by this thread, or several where that pays.
-
-    Small ones, or more than two at a time, would hand Python's lock to and fro. Without such a
-    lock a core each.
-    """
-    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-    threads = os.cpu_count() or 1
-    if has_lock:
-        threads = min(threads, 2)
-    waiting: deque[Future[V]] = deque()
-    with ThreadPoolExecutor(threads) as parsers:
-        for chunk in chunks:
-            if has_lock and chunk.at < LONG:
-                yield parse(chunk)
-                continue
-            waiting.append(parsers.submit(parse, chunk))
-            if len(waiting) > threads:  # bounds how much is in memory
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _has_ended(chunk: bytes) -> bool:

@@ -65,6 +65,11 @@ def unpack(raw: Iterator[bytes], name: str, faults: list[Fault] | None = None) -
     return _utf8(first, blocks, name, faults)
 
 
+def is_plain(first: bytes) -> bool:
+    """Whether `unpack` passes on as they are bytes that begin so."""
+    return not first.startswith((*_PACKED, _MARK)) and not any(m.match(first) for m, _ in _WIDE)
+
+
 def _peeked(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """The first bytes, as many as tell what they are, and all blocks."""
     first = b""

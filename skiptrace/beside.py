@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from threading import Thread
 from typing import TypeVar
 
@@ -46,3 +46,25 @@ def shared(run: Callable[[T], V], items: Sequence[T]) -> list[V]:
     work()
     other.result()
     return [made[place] for place in range(len(items))]
+
+
+def ahead(
+    items: Iterable[T], make: Callable[[T], V], pool: Executor, depth: int = 1
+) -> Iterator[V]:
+    """What is made of each item, in their order, so many begun before they are asked for."""
+    coming: deque[Future[V]] = deque()
+    for item in items:
+        coming.append(_submitted(pool, make, item))
+        if len(coming) > depth:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
+
+
+def _submitted(pool: Executor, make: Callable[[T], V], item: T) -> Future[V]:
+    try:
+        return pool.submit(make, item)
+    except RuntimeError:  # at exit it takes nothing
+        future: Future[V] = Future()
+        future.set_result(make(item))
+        return future
