@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from itertools import repeat
 from typing import NamedTuple, TypeAlias
 
@@ -80,15 +81,15 @@ def from_parts(
 
     def read(span: tuple[int, int]) -> Chunk:
         at, end = span
-        text = parts.read(at, end - at + MARGIN)
-        if len(text) == end - at + MARGIN:
+        # As many bytes as of any other chunk, so that it fits where one was.
+        text = parts.read(at, -(-(end - at + MARGIN) // _NEXT) * _NEXT)
+        note("read", READING * end / parts.size)
+        if len(text) >= end - at + MARGIN:
             return Chunk(text, end - at, at)
         return padded(text[: end - at], at)._replace(is_last=end == parts.size)
 
     def chunks(_: bytes, first: int, layout: Layout) -> Iterator[Chunk]:
-        for chunk in ahead(_spans(parts, first, size, layout), read, reader):
-            note("read", READING * (chunk.at + chunk.size) / parts.size)
-            yield chunk
+        return ahead(_spans(parts, first, size, layout), read, reader)
 
     return (parts.read(0, few) for few in (min(_OPENING, size), size)), chunks
 
@@ -114,11 +115,8 @@ def from_blocks(blocks: Iterator[bytes], reader: Executor) -> tuple[Iterator[byt
     """The first of the blocks; chunks of them all, of which the next is cut meanwhile."""
 
     def chunks(data: bytes, first: int, layout: Layout) -> Iterator[Chunk]:
-        coming = _cut(data[first:], first, blocks, layout)
-        for chunk in ahead(repeat(coming), lambda left: next(left, None), reader):
-            if chunk is None:
-                return
-            yield chunk
+        left = repeat(_cut(data[first:], first, blocks, layout))
+        return iter(partial(next, ahead(left, lambda cut: next(cut, None), reader)), None)
 
     return (next(blocks, b"") for _ in range(1)), chunks
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,16 +63,12 @@ class Layout:
         low, high = sorted((line, brace))
         codes = np.frombuffer(text, np.uint8, size)
         one, other = codes[: low - high], codes[high - low :]
-        found = []
-        marked = np.zeros(_PIECE, np.bool_)
-        for begin in range(0, len(one), _PIECE):
-            piece = slice(begin, begin + _PIECE)
-            here = marked[: len(one[piece])]
+
+        def mark(piece: slice, here: Bools) -> None:
             np.equal(one[piece], self.separator[low], out=here)
             here &= other[piece] == self.separator[high]
-            marked[len(here) :] = False
-            found.append(_true(marked) + (begin - low))
-        at = np.concatenate(found) if found else np.empty(0, np.int64)
+
+        at = _places(len(one), mark, _seldom) - low
         return at[np.searchsorted(at, 0) :]
 
     def borders(self, text: bytes, size: int) -> Borders:
@@ -79,7 +76,7 @@ class Layout:
         codes = np.frombuffer(text, np.uint8, size)
         # A brace there always is. Line breaks are the better mark: the next one is near, too.
         mark = b"\n" if b"\n" in self.between else b"{"
-        marks = np.flatnonzero(codes == ord(mark))
+        marks = _places(size, lambda piece, out: np.equal(codes[piece], ord(mark), out=out))
         before = self.separator.index(mark)
         distance = self.separator.find(mark, before + 1) - before
         found = np.arange(len(marks))
@@ -107,13 +104,29 @@ class Borders(NamedTuple):
     """Per event the place in `breaks` of the first behind its start."""
 
 
-def _true(marked: Bools) -> Ints:
-    """Where a mask of whole words is true, for one that is so seldom: looked for by words."""
-    words = marked.view("<u8")
-    at = np.flatnonzero(words != 0)
-    left = words[at]
-    if not (left & (left - np.uint64(1))).any():  # one a word, as where events are
-        return at * 8 + (np.bitwise_count(left - np.uint64(1)) >> np.uint8(3))
+def _places(
+    size: int,
+    mark: Callable[[slice, Bools], object],
+    found: Callable[[Bools], Ints] = np.flatnonzero,
+) -> Ints:
+    """Where something is in so many bytes: `mark` marks it in a piece, `found` finds the marks."""
+    marked = np.empty(_PIECE, np.bool_)
+    places = [np.empty(0, np.int64)]
+    for begin in range(0, size, _PIECE):
+        here = marked[: size - begin]
+        mark(slice(begin, begin + len(here)), here)
+        places.append(found(here) + begin)
+    return np.concatenate(places)
+
+
+def _seldom(marked: Bools) -> Ints:
+    """Where a mask is true, for one that is so seldom: looked for by words."""
+    if len(marked) % 8 == 0:
+        words = marked.view("<u8")
+        at = np.flatnonzero(words != 0)
+        left = words[at]
+        if not (left & (left - np.uint64(1))).any():  # one a word, as where events are
+            return at * 8 + (np.bitwise_count(left - np.uint64(1)) >> np.uint8(3))
     return np.flatnonzero(marked)
 
 

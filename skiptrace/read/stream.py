@@ -216,7 +216,7 @@ def _in_blocks(
         parser = _Parser(way, layout, repair=repair)
         held = way.hold()
         rest = padded(b"", first)
-        chunks = _told(chunks_of(data, first, layout), tell)
+        chunks = map(tell, chunks_of(data, first, layout))
         for chunk in parser.thinly(chunks) if joined else chunks:
             if chunk.is_last:
                 rest = chunk
@@ -224,6 +224,7 @@ def _in_blocks(
                 part, found = parser.parse(chunk)
                 held.append(part)
                 faults.extend(found)
+            del chunk  # the next but one is read into its memory
     if size := parser.before_last(rest):
         with suppress(orjson.JSONDecodeError):  # left to what closes the document, then
             held.append(parser.made(rest._replace(size=size)))
@@ -320,23 +321,19 @@ class _Parser(Generic[T]):
                 yield self.thinned(chunk._replace(size=size, is_last=False), self.layout)
             if chunk.is_last:
                 yield chunk.behind(size, self.layout) if size else chunk
+            del chunk
 
 
-def _relay(progress: Progress | None) -> tuple[Progress, Callable[[], None]]:
-    """A callback for the thread that reads, and what hands its calls on in the caller's."""
+def _relay(progress: Progress | None) -> tuple[Progress, Callable[[Chunk], Chunk]]:
+    """A callback for the thread that reads, and what hands its calls on with a chunk."""
     told: deque[tuple[str, float]] = deque()
 
-    def tell() -> None:
+    def tell(chunk: Chunk) -> Chunk:
         while progress and told:
             progress(*told.popleft())
+        return chunk
 
     return lambda stage, share: told.append((stage, share)), tell
-
-
-def _told(chunks: Iterator[Chunk], tell: Callable[[], None]) -> Iterator[Chunk]:
-    for chunk in chunks:
-        tell()
-        yield chunk
 
 
 def _moved(faults: list[Fault], cut: int, to: int) -> list[Fault]:
