@@ -16,8 +16,10 @@ from skiptrace.read.digits import MARGIN
 from skiptrace.read.layout import Layout
 from skiptrace.read.source import READING, Parts, Progress
 
-BLOCK = 1 << 22
+BLOCK = 3 << 20
 """Bytes read, cut and parsed at a time: work enough to outweigh that of calling for it."""
+_KEPT = 1 << 23
+"""More than the arrays that a chunk takes."""
 _OPENING = 1 << 18
 """So many bytes mostly tell how a source is laid out."""
 _NEXT = 1 << 14
@@ -152,7 +154,7 @@ def keep_freed() -> None:
 
     Else it goes back to the system, and comes again page by page: 8 % of the CPU time of 50 MB.
     """
-    np.empty(2 * BLOCK, np.uint8)
+    np.empty(_KEPT, np.uint8)
 
 
 def together(chunks: Iterable[Chunk], layout: Layout) -> Iterator[Chunk]:

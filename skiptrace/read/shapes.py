@@ -49,6 +49,8 @@ _TOKEN = re.compile(
 _LAST = re.compile(rb'(,[ \t\r\n]*"[^"\\]*":[ ]*)([0-9]+)([} \t\r\n]*)\Z')
 _MANY = 5
 """So many numbers of no interest behind the last wanted value are taken as one rest."""
+_COMPARED = 8
+"""Events that one to be learned is compared with at most."""
 _LONGEST_EVENT = 1 << 14
 """Longer events are left to the other readers."""
 _REMEMBERED = 4096
@@ -167,7 +169,10 @@ def learn(event: bytes, others: Iterable[bytes] = ()) -> list[Template]:
     is_useful = {"pid", "tid", "start_ns"} <= set(columns) if timed else sketch.is_whole
     if not is_useful or len(columns) > len(set(columns)):
         return []
-    found = [sketch.alike(_Sketch(other, timed=timed)) for other in others]
+    like = [other for other in others if other.startswith(sketch.literals[0])]
+    found = [
+        sketch.alike(_Sketch(other, timed=timed)) for other in like[:: len(like) // _COMPARED + 1]
+    ]
     of_shape = [same for same in found if same is not None]
     alike = [all(same) for same in zip(*of_shape, strict=True)] or [False] * len(sketch.fields)
     rest = None

@@ -30,7 +30,9 @@ from skiptrace.read.names import distinct_at
 from skiptrace.read.shapes import Field, Rest, Template, learn
 
 _FEW = 8
-"""So few events, or a fiftieth of a block, are not worth a template."""
+"""So few events of a block are not worth a template."""
+_SOME = 50
+"""Less than one in so many events of a block are not worth learning one."""
 _TRIES = 8
 """Templates tried on a block at most."""
 _IN_VAIN = 16
@@ -38,9 +40,9 @@ _IN_VAIN = 16
 _MOST = 0.75
 """Share of the events of a shape that its narrow template has to fit, to be worth trying first."""
 _FEWER = 200
-"""Less than one in so many events of a block are not worth trying templates that are known."""
-_OTHERS = 8
-"""Events that one to be learned is compared with at most."""
+"""Less than one in so many events of a block are not worth trying one that is known."""
+_OTHERS = 256
+"""Events among which one to be learned is compared with those that begin alike."""
 _QUOTE, _BACKSLASH, _SPACE, _TILDE = np.frombuffer(b'"\\ ~', np.uint8)
 _ZERO, _NINE, _MINUS = np.frombuffer(b"09-", np.uint8)
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*")
@@ -82,8 +84,8 @@ class Templates:
         hits = self._hits
         for template in sorted(self._known, key=lambda known: -hits.get(known, 0)):
             left = page.take(template, left, matches)
-        few, tries = max(_FEW, len(start) // 50), 0
-        while len(left) > few and tries < _TRIES and self._in_vain < _IN_VAIN:
+        tries = 0
+        while len(left) > max(_FEW, len(start) // _SOME) and tries < _TRIES and self._in_vain < _IN_VAIN:
             tries += 1
             event = left[tries * len(left) // (_TRIES + 1)]
             others = left[np.linspace(0, len(left) - 1, _OTHERS).astype(np.int64)]
@@ -97,7 +99,7 @@ class Templates:
                 left = page.take(template, left, matches)
                 sizes.append(len(left))
             taken = sizes[0] - len(left)
-            if taken <= few:
+            if taken <= max(_FEW, len(start) // _FEWER):
                 self._in_vain += 1
                 continue
             if len(new) > 1 and sizes[0] - sizes[1] < taken * _MOST:
