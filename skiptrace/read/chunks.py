@@ -26,8 +26,6 @@ _NEXT = 1 << 14
 """Bytes in which the next border is looked for first."""
 _PADDING = b" " * MARGIN
 """Stands behind a text, so that it can be looked at eight bytes at a time."""
-_SMALL = 1 << 21
-"""Less than so many bytes left of chunks are parsed together."""
 
 
 class Kept(NamedTuple):
@@ -163,7 +161,7 @@ def together(chunks: Iterable[Chunk], layout: Layout) -> Iterator[Chunk]:
     for chunk in chunks:
         if not chunk.is_last:
             some.append(chunk)
-        if some and (chunk.is_last or sum(one.size for one in some) >= _SMALL):
+        if some and (chunk.is_last or sum(one.size for one in some) >= BLOCK):
             yield _joined(some, layout)
             some = []
         if chunk.is_last:
