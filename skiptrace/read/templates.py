@@ -84,8 +84,8 @@ class Templates:
         hits = self._hits
         for template in sorted(self._known, key=lambda known: -hits.get(known, 0)):
             left = page.take(template, left, matches)
-        tries = 0
-        while len(left) > max(_FEW, len(start) // _SOME) and tries < _TRIES and self._in_vain < _IN_VAIN:
+        few, tries = max(_FEW, len(start) // _SOME), 0
+        while len(left) > few and tries < _TRIES and self._in_vain < _IN_VAIN:
             tries += 1
             event = left[tries * len(left) // (_TRIES + 1)]
             others = left[np.linspace(0, len(left) - 1, _OTHERS).astype(np.int64)]
