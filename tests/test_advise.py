@@ -148,3 +148,16 @@ def test_a_trace_without_steps_to_judge_has_no_advice() -> None:
 )
 def test_the_first_advice_on_a_labelled_trace_is_its_cause(name: str, op: str) -> None:
     assert sk.advise(sk.load(trace_path(f"h100/{name}")))["op"][0] == op
+
+
+def test_kernels_without_a_name_are_not_one_kernel_to_advise_on() -> None:
+    def events(name: str | None) -> list[Event]:
+        calls = [call(LAUNCH, 10 * i, 2, i) for i in range(1, 9)]
+        works = [kernel(100 * i, 95, i, "fast") for i in range(1, 9)]
+        return [*calls, *works[:2], *({**work, "name": name} for work in works[2:])]
+
+    places = [
+        sk.advise(sk.load(events(name))).filter(pl.col("kind") == "kernel")["op"].to_list()
+        for name in ("slow", None)
+    ]
+    assert places == [["slow"], ["fast"]]

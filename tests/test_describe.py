@@ -186,3 +186,12 @@ def test_a_real_trace_has_a_page_that_can_be_read_at_once(name: str) -> None:
     assert 2_000 < len(page) < 12_000
     assert "None" not in page
     assert "nan" not in page
+
+
+def test_a_window_that_touches_no_step_is_described_as_it_is() -> None:
+    trace = sk.load(
+        [op("before", 0, 50), call("launch", 10, 2, 1), kernel(20, 5, 1), step(1, 90, 9)]
+    )
+    page = sk.describe(trace.between(0, 60_000))
+    assert "launches: 1" in page
+    assert "steps: 0" in page

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -299,3 +301,19 @@ def test_progress_is_told_in_the_thread_that_loads(tmp_path: Path) -> None:
     threads = set()
     sk.load(saved(tmp_path), progress=lambda *_: threads.add(threading.get_ident()))
     assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.json.gz"])
+def test_a_trace_is_loaded_when_the_interpreter_exits_too(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    data = orjson.dumps([op(f"n{i}", i, 1) for i in range(3000)], option=orjson.OPT_INDENT_2)
+    path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    program = (
+        "import atexit, sys, skiptrace as sk\n"
+        "from skiptrace.read import stream\n"
+        "stream.BLOCK = 20_000\n"
+        "atexit.register(lambda: print(len(sk.load(sys.argv[1]).ops)))\n"
+    )
+    run = [sys.executable, "-c", program, str(path)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "3000"

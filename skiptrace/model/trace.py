@@ -172,8 +172,8 @@ class Trace:
         return self._select((start_ns, end_ns), steps)
 
     def in_steps(self) -> Trace:
-        """What lies in any step, as a trace; all of it in a trace that is one step."""
-        if is_one_step(self.steps):
+        """What lies in any step, as a trace; all of it in one that is one step, or touches none."""
+        if is_one_step(self.steps) or self.steps.is_empty():
             return self
         start = int(self.steps["start_ns"].min())  # type: ignore[arg-type]
         end = int((self.steps["start_ns"] + self.steps["dur_ns"]).max())  # type: ignore[arg-type]

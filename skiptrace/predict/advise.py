@@ -321,7 +321,8 @@ def _chain(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
 
 def _kernel(trace: Trace, made: Recorded) -> list[tuple[Change, dict[str, Any]]]:
     """Half the time for the kernel that takes most."""
-    total = trace.work.group_by("name").agg(pl.col("dur_ns").sum()).sort("dur_ns", "name")
+    named = trace.work.drop_nulls("name")  # those without a name are not one kernel
+    total = named.group_by("name").agg(pl.col("dur_ns").sum()).sort("dur_ns", "name")
     if total.is_empty():
         return []
     name = total["name"][-1]
