@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,13 @@ from helpers import assembled, fixture_paths, kernel, op, trace_paths
 
 import skiptrace as sk
 from skiptrace.read import columns, stream
+from skiptrace.read.chunks import from_blocks, from_parts
 from skiptrace.read.columns import RawEvents
 from skiptrace.read.decode import events_and_header, loads
+from skiptrace.read.digits import MARGIN
+from skiptrace.read.layout import find_layout
 from skiptrace.read.rows import NUMBERS, TEXTS, from_decoded
-from skiptrace.read.source import Source
+from skiptrace.read.source import Parts, Source
 
 SMALL = 20_000
 """Bytes a block: even a fixture makes several."""
@@ -34,17 +41,19 @@ def whole(raw: RawEvents) -> pl.DataFrame:
 
 
 def agree(data: bytes, *, least: int = 2, block: int = SMALL) -> None:
-    read = stream.read_parts(Source.of(data), block=block, repair=False)
-    assert read.events.count >= least
-    fast, (slow, same) = read.events.assembled(), general(data)
-    assert read.header == same
-    assert whole(fast).equals(whole(slow))
-    assert (fast.events, fast.found, fast.not_rows, fast.threads) == (
-        slow.events,
-        slow.found,
-        slow.not_rows,
-        slow.threads,
-    )
+    slow, same = general(data)
+    for source in (data, gzip.compress(data, 1)):  # read at any place, and from the start only
+        read = stream.read_parts(Source.of(source), block=block, repair=False)
+        assert read.events.count >= least
+        fast = read.events.assembled()
+        assert read.header == same
+        assert whole(fast).equals(whole(slow))
+        assert (fast.events, fast.found, fast.not_rows, fast.threads) == (
+            slow.events,
+            slow.found,
+            slow.not_rows,
+            slow.threads,
+        )
 
 
 def unpacked(path: Path) -> bytes:
@@ -257,3 +266,56 @@ def test_what_is_fixed_in_a_template_may_be_longer_than_a_block() -> None:
     data = json.dumps({"traceEvents": events}).encode()
     for block in range(len(data) - 2_400, len(data), 100):
         agree(data, least=1, block=block)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+@pytest.mark.parametrize("size", [1, 300, 40_000])
+def test_chunks_are_the_text_cut_at_borders_of_events(size: int, packed: bool) -> None:
+    long = "x" * 50_000  # looked for in pieces, the first of them 16 kB
+    traced = [op(long if i % 7 == 3 else f"n{i}", i, 1) for i in range(30)]
+    data = json.dumps(traced, indent=1).encode()
+    first = data.index(b"{")
+    layout = find_layout(data, first)
+    assert layout is not None
+    told: list[float] = []
+    with ThreadPoolExecutor(1) as reader:
+        if packed:
+            borders = [0, *range(first + 1, len(data), size), len(data)]
+            blocks = (data[a:b] for a, b in pairwise(borders))
+            opening, chunks_of = from_blocks(blocks, reader)
+        else:
+            parts = Parts(len(data), lambda at, size: data[at : at + size])
+            opening, chunks_of = from_parts(
+                parts, size, lambda _, share: told.append(share), reader
+            )
+        chunks = list(chunks_of(next(opening), first, layout))
+    assert layout.between.join(chunk.events for chunk in chunks) == data[first:]
+    assert [chunk.at for chunk in chunks] == [data.index(chunk.events) for chunk in chunks]
+    assert [chunk.is_last for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert all(len(chunk.text) >= chunk.size + MARGIN for chunk in chunks)
+    assert all(loads(b"[" + chunk.events + b"]") for chunk in chunks[:-1])
+    assert told == sorted(told)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_said_to_have_changed(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_bytes(json.dumps(events(), indent=1).encode())
+    source = Source.of(path)
+    with source.opened() as parts:
+        assert parts is not None
+        path.write_bytes(path.read_bytes()[:5_000])
+        assert len(parts.read(0, 5_000)) == 5_000
+        with pytest.raises(sk.errors.ReadError, match="has changed"):
+            parts.read(0, 5_001)
+
+
+def test_what_cannot_be_read_at_any_place_is_read_from_its_start(tmp_path: Path) -> None:
+    data = json.dumps({"traceEvents": events()}, indent=1).encode()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    assert sk.load(pipe).ops.equals(sk.load(data).ops)
+    writer.join()
+    for recoded in (data.decode().encode("utf-16"), b"\xef\xbb\xbf" + data):
+        assert sk.load(recoded).ops.equals(sk.load(data).ops)

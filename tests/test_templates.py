@@ -125,6 +125,12 @@ def test_numbers_that_all_of_a_shape_share_are_fixed_and_others_still_match() ->
     assert sum(taken) == 60
 
 
+def test_an_event_is_compared_with_those_that_begin_alike() -> None:
+    one, same = (event(i, f'"External id": {i}, "stream": 7').encode() for i in (1, 5))
+    unlike = [event(i, "", cat="cpu_op").encode() for i in range(100)]
+    assert learn(one, [*unlike, same]) == learn(one, [same])
+
+
 @given(st.randoms(use_true_random=False), st.integers(20, 60))
 def test_any_mixture_of_events_reads_alike(rng: random.Random, count: int) -> None:
     """Events of a few forms, with values that are odd now and then."""
