@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import orjson
@@ -56,17 +56,34 @@ def pack(frame: pl.DataFrame, *, deflate: bool = False) -> tuple[bytes, dict[str
     return b"".join(pieces), recipes
 
 
+class Readable(Protocol):
+    """A file, or what reads one."""
+
+    def readinto(self, room: memoryview, /) -> int:
+        """Read until the room is full or the file ends; how many bytes there were."""
+
+
 def unpack(
-    data: memoryview, rows: int, recipes: dict[str, Recipe], wanted: Collection[str] | None = None
+    file: Readable, rows: int, recipes: dict[str, Recipe], wanted: Collection[str] | None = None
 ) -> pl.DataFrame:
-    """The frame of so many rows that `pack` was given; or its first column, and those wanted."""
+    """The frame of so many rows that `pack` was given; or its first column, and those wanted.
+
+    Raises
+    ------
+    EOFError
+        The file ends before its columns do; another error where these are not as packed.
+    """
     first, *_ = recipes
+    # One column after the other is read into it: fresh memory for all takes as long as they do.
+    room = np.empty(max(recipe.get("size", 0) for recipe in recipes.values()), np.uint8).data
     integers = [n for n, r in recipes.items() if r["dtype"] == "Int64" and "size" in r]
     block = dict(zip(integers, _block(len(integers), rows), strict=True))
     stored: list[pl.Series] = []
     columns: list[pl.Expr] = []
     for name, recipe in recipes.items():
-        piece, data = data[: recipe.get("size", 0)], data[recipe.get("size", 0) :]
+        piece = room[: recipe.get("size", 0)]
+        if len(piece) and file.readinto(piece) < len(piece):
+            raise EOFError
         if wanted is not None and name not in (first, *wanted):
             continue
         column = pl.col(name)
@@ -88,8 +105,8 @@ def unpack(
                 column = pl.when(pl.col(f"{name} known")).then(column)
             if name in block:
                 values = _fill(block, name, recipe["how"], values, behind)
-            elif recipe["how"] == "plain":
-                values = values.copy()  # else they keep the bytes of all columns
+            else:
+                values = values.copy()
             stored.append(pl.Series(name, values))
         columns.append(column.alias(name))
     # One after the other: two threads that ask for fresh memory at once both get it later.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from io import BufferedReader
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from skiptrace.errors import ReadError
@@ -57,14 +56,16 @@ class Folder:
         saved = self.manifest["files"][file]
         try:
             with (self.path / file).open("rb") as opened:
-                # Not by `read`: where there are huge pages, numpy asks for them.
-                room = np.empty(os.fstat(opened.fileno()).st_size, np.uint8).data
-                data = room[: opened.readinto(room)]
+                summed = _Summed(opened)
+                try:
+                    return unpack(summed, saved["rows"], saved["columns"], columns)
+                finally:  # whatever other bytes lead to
+                    summed.read_on()
+                    if (summed.bytes, summed.crc32) != (saved["bytes"], saved["crc32"]):
+                        reason = "is not the file that was saved"
+                        raise ReadError.damaged(str(self.path), file, reason)
         except OSError as error:
             raise ReadError.damaged(str(self.path), file, "cannot be read") from error
-        if (len(data), zlib.crc32(data)) != (saved["bytes"], saved["crc32"]):
-            raise ReadError.damaged(str(self.path), file, "is not the file that was saved")
-        return unpack(data, saved["rows"], saved["columns"], columns)
 
     def arguments(self, own: pl.Series, key: str | None) -> Rows:
         """As `skiptrace.model.arguments.find_arguments`."""
@@ -113,6 +114,26 @@ def _decoded(texts: pl.Series) -> list[Any]:
     # Not orjson: a trace that came decoded may hold integers beyond 64 bits, and NaN.
     known = {text: json.loads(text) for text in texts.unique()}
     return [known[text] for text in texts]
+
+
+class _Summed:
+    """A file as it is read, with the sum over it."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self.bytes = self.crc32 = 0
+
+    def readinto(self, room: memoryview) -> int:
+        size = self._file.readinto(room)
+        self.bytes += size
+        self.crc32 = zlib.crc32(room[:size], self.crc32)
+        return size
+
+    def read_on(self) -> None:
+        """Read what is left."""
+        room = memoryview(bytearray(1 << 16))
+        while self.readinto(room):
+            pass
 
 
 class _SavedWhole(Whole):
