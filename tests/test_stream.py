@@ -193,6 +193,13 @@ WIDE = " " * 200
 """More than the margin behind a text."""
 
 
+def test_more_may_stand_between_events_than_is_looked_at_first() -> None:
+    between = "," + " " * 40_000
+    data = f"[{between.join(json.dumps(e) for e in events(8))}]".encode()
+    for block, least in ((1_000, 1), (60_000, 2), (100_000, 2)):
+        agree(data, block=block, least=least)
+
+
 @pytest.mark.parametrize("layout", ['{"{}', "{" + WIDE + '"{}'], ids=["narrow", "wide"])
 @pytest.mark.parametrize("colon", [":", ":" + WIDE], ids=["narrow", "wide"])
 def test_spaces_wider_than_the_margin_are_not_read_beyond_it(layout: str, colon: str) -> None:
@@ -297,7 +304,7 @@ def test_chunks_are_the_text_cut_at_borders_of_events(size: int, packed: bool) -
     assert told == sorted(told)
 
 
-def test_a_file_that_shrinks_while_it_is_read_is_said_to_have_changed(tmp_path: Path) -> None:
+def test_a_file_that_shrinks_while_it_is_read_is_a_named_error(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     path.write_bytes(json.dumps(events(), indent=1).encode())
     source = Source.of(path)
@@ -305,7 +312,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_said_to_have_changed(tmp_path: 
         assert parts is not None
         path.write_bytes(path.read_bytes()[:5_000])
         assert len(parts.read(0, 5_000)) == 5_000
-        with pytest.raises(sk.errors.ReadError, match="has changed"):
+        with pytest.raises(sk.errors.ReadError, match="cannot be read: it became shorter"):
             parts.read(0, 5_001)
 
 

@@ -99,10 +99,9 @@ def _spans(parts: Parts, at: int, size: int, layout: Layout) -> Iterator[tuple[i
     separator = layout.separator
     place, look = at + size, _NEXT
     while place < parts.size:
-        found = parts.read(place, look).find(separator)
+        found = parts.read(place, look + len(separator)).find(separator)
         if found < 0:
-            place += look - len(separator) + 1  # it may lie across the border
-            look *= 2
+            place, look = place + look, 2 * look
         else:
             end = place + found + 1
             yield at, end

@@ -19,7 +19,7 @@ _IS_TIMED[[ord(phase) for phase in TIMED]] = True
 
 
 class Reader:
-    """Reads whole events of one layout; it learns as it reads, and any thread may use it."""
+    """Reads whole events of one layout, and learns as it reads."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

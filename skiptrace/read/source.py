@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 from skiptrace.errors import ReadError
 from skiptrace.read.faults import Fault
@@ -87,7 +87,8 @@ class Source:
         Raises
         ------
         ReadError
-            A path that cannot be read, or has changed since `of`; `Parts.read` likewise.
+            A path that cannot be read, or has changed since `of`; of `Parts.read`, that became
+            shorter since.
         """
         if not isinstance(self.origin, Path):
             data = cast("bytes", self.origin)
@@ -113,7 +114,7 @@ class Source:
             while len(data) < size:  # at once the system reads 2 GB at most
                 more = os.pread(file, size - len(data), at + len(data))
                 if not more:
-                    self._refuse_changed()
+                    raise ReadError.not_found(self.name, "it became shorter meanwhile")
                 data = data + more if data else more
         except OSError as error:
             raise self._unread(error) from error
@@ -124,10 +125,7 @@ class Source:
 
     def _check(self) -> None:
         if isinstance(self.origin, Path) and _stamp(self.origin) != self.stamp:
-            self._refuse_changed()
-
-    def _refuse_changed(self) -> NoReturn:
-        raise ReadError.source_changed(self.name, "the file has changed")
+            raise ReadError.source_changed(self.name, "the file has changed")
 
     def read(self, faults: list[Fault] | None = None) -> bytes:
         """All of the decompressed bytes."""
