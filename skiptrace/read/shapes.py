@@ -46,6 +46,8 @@ _TOKEN = re.compile(
     rb'(?P<space>[ \t\r\n]+)|(?P<text>"[ !#-\[\]-~]*")|(?P<number>-?[0-9][0-9.]*)'
     rb"|(?P<word>true|false|null)|(?P<mark>[{}\[\]:,])"
 )
+_VALUES = re.compile(rb"-?[0-9][0-9.]*"), re.compile(rb'[ !#-\[\]-~]*(?=")')
+"""A number, and a text without its quotes."""
 _LAST = re.compile(rb'(,[ \t\r\n]*"[^"\\]*":[ ]*)([0-9]+)([} \t\r\n]*)\Z')
 _MANY = 5
 """So many numbers of no interest behind the last wanted value are taken as one rest."""
@@ -170,9 +172,7 @@ def learn(event: bytes, others: Iterable[bytes] = ()) -> list[Template]:
     if not is_useful or len(columns) > len(set(columns)):
         return []
     like = [other for other in others if other.startswith(sketch.literals[0])]
-    found = [
-        sketch.alike(_Sketch(other, timed=timed)) for other in like[:: len(like) // _COMPARED + 1]
-    ]
+    found = [sketch.alike(other) for other in like[:: len(like) // _COMPARED + 1]]
     of_shape = [same for same in found if same is not None]
     alike = [all(same) for same in zip(*of_shape, strict=True)] or [False] * len(sketch.fields)
     rest = None
@@ -210,7 +210,7 @@ class _Sketch:
         """What stands before each field, and behind the last."""
         self.fields: list[Field] = []
         self.texts: list[bytes] = []
-        """What stands in each field."""
+        """What stands in each field, without quotes."""
         self.is_whole = False
         self.wanted = 0
         """Fields up to the last that is wanted; 0 if that is a text, or none is."""
@@ -230,7 +230,7 @@ class _Sketch:
                 quote = b'"' if token.lastgroup == "text" else b""
                 self.literals.append(literal + quote)
                 self.fields.append(found)
-                self.texts.append(text)
+                self.texts.append(text.strip(b'"'))
                 if found.column:
                     self.wanted = 0 if quote else len(self.fields)
                     self._ends = at, *shape.place
@@ -249,16 +249,19 @@ class _Sketch:
         rest = Rest(in_args, after_args, before, end)
         return rest if rest.allows(event[at : last.start() if last else None]) else None
 
-    def alike(self, other: _Sketch) -> list[bool] | None:
+    def alike(self, other: bytes) -> list[bool] | None:
         """Of each field, whether another event has the same; None if it has another shape."""
-        mine = list(zip(self.literals, self.fields, strict=False))
-        theirs = list(zip(other.literals, other.fields, strict=False))
-        pairs = list(zip(mine, theirs, strict=False))
-        shared = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
-        if shared < (self.wanted or len(mine)):
+        same: list[bool] = []
+        at = 0
+        for literal, mine, text in zip(self.literals, self.fields, self.texts, strict=False):
+            value = _VALUES[mine.kind == "text"].match(other, at + len(literal))
+            if value is None or not other.startswith(literal, at):
+                break
+            same.append(value.group() == text)
+            at = value.end()
+        if len(same) < (self.wanted or len(self.fields)):
             return None
-        same = [a == b for a, b in zip(self.texts, other.texts, strict=False)]
-        return [i < shared and same[i] for i in range(len(mine))]
+        return same + [False] * (len(self.fields) - len(same))
 
     def fixed(self, alike: list[bool]) -> tuple[tuple[bytes | Field, ...], _Fixed]:
         """Parts of a template with numbers that are alike as literals, and those of columns."""
