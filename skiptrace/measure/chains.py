@@ -101,9 +101,11 @@ def _names(trace: Trace) -> Numbered:
 def _waits_before(trace: Trace, pid: Ints, call: Ints) -> Ints:
     """How often each call's process had begun to wait for the device when the call began."""
     count = np.zeros(len(call), np.int64)
-    for (process,), waits in waiting_calls(trace).group_by("pid"):
-        here = pid == process
-        count[here] = np.searchsorted(waits["start_ns"].sort().to_numpy(), call[here], side="right")
+    process, start = (waiting_calls(trace)[c].to_numpy() for c in ("pid", "start_ns"))
+    for one in np.unique(process):
+        here = pid == one
+        begun = np.sort(start[process == one])
+        count[here] = np.searchsorted(begun, call[here], side="right")
     return count
 
 

@@ -26,7 +26,7 @@ from skiptrace.model.steps import ALL, is_one_step
 from skiptrace.model.trace import Trace, Whole
 from skiptrace.thresholds import SYNC_SLACK
 
-_TOGETHER = 1 << 13
+_TOGETHER = 1 << 14
 """Gaps cut at a time: what they are cut into is several times as much, and stays small."""
 
 
